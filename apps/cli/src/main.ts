@@ -1,0 +1,1 @@
+process.stderr.write('cli: not written yet\n')

@@ -1,0 +1,3 @@
+import { project } from '../../tools/vitest-project.js'
+
+export default project('cli')

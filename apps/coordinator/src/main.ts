@@ -1,0 +1,1 @@
+process.stderr.write('coordinator: not written yet\n')

@@ -1,0 +1,1 @@
+process.stderr.write('mcp-gateway: not written yet\n')

@@ -1,0 +1,1 @@
+process.stderr.write('producer: not written yet\n')

@@ -1,0 +1,9 @@
+import { project } from '../tools/vitest-project.js'
+
+// The tests here speak with the Python reference (KOI_NET_PYTHON, else .venv-koi-net).
+export default project('interop', {
+  include: ['**/*.test.ts'],
+  fileParallelism: false,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+})

@@ -1,0 +1,29 @@
+import swc from 'unplugin-swc'
+import { defineConfig } from 'vitest/config'
+
+const conditions = ['@koi-mcp/source', 'node', 'module', 'import', 'default']
+
+/**
+ * The Vitest configuration of one project. Tests run on the sources of every library (export condition
+ * `@koi-mcp/source`), and SWC compiles them because decorators need their metadata, which Vite's own compiler drops.
+ *
+ * @param {string} name shown before each test file
+ * @param {import('vitest/config').TestUserConfig} [test] what differs from the rest
+ */
+export const project = (name, test = {}) =>
+  defineConfig({
+    plugins: [
+      swc.vite({
+        tsconfigFile: false,
+        module: { type: 'es6' },
+        jsc: {
+          target: 'es2024',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true, verbatimModuleSyntax: true },
+        },
+      }),
+    ],
+    resolve: { conditions },
+    ssr: { resolve: { conditions } },
+    test: { name, include: ['{src,test}/**/*.test.ts'], environment: 'node', passWithNoTests: true, ...test },
+  })
