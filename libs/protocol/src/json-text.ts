@@ -1,0 +1,289 @@
+/**
+ * JSON whose text matters. A signature covers text, and `1.0`, `12345678901234567890`, or the order of keys that look like
+ * integers do not survive `JSON.parse`; so every part of a parsed text keeps the exact span it came from.
+ *
+ * `JSON.parse` checks the grammar (RFC 8259) and makes the values; the scanner then walks the same text for the spans, and for
+ * what the grammar allows and the protocol does not: see `JsonDefect`.
+ */
+import { ProtocolError } from './errors.ts'
+import { numberText } from './json-number.ts'
+
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
+export interface JsonObject {
+  readonly [key: string]: JsonValue
+}
+
+/** The nesting that the reference can read (its JSON parser stops above it): brackets within brackets, the outermost included. */
+export const MAX_JSON_DEPTH = 200
+
+/**
+ * Sound JSON that may not be passed on: a name given twice (readers differ on which one counts), half a surrogate pair, a
+ * number beyond a double (it has no hash), or nesting beyond the limit.
+ */
+export interface JsonDefect {
+  readonly problem: string
+  readonly code: 'malformed' | 'too_deep'
+}
+
+/** A part of a JSON text. Parts below `SPAN_DEPTH` have no nodes of their own; their text is within their parent's. */
+export interface JsonNode {
+  readonly text: string
+  readonly value: JsonValue
+  /** Of an object: its members by name, in the order received. */
+  readonly members?: ReadonlyMap<string, JsonNode>
+  /** Of an array. */
+  readonly items?: readonly JsonNode[]
+  /** The first defect of this part itself: of an object, its names. */
+  readonly ownDefect?: JsonDefect
+  /** The first defect of this part or of anything below it. */
+  readonly defect?: JsonDefect
+}
+
+/** envelope > payload > events > event > manifest > its fields */
+const SPAN_DEPTH = 5
+
+export interface JsonLimits {
+  /** Deepest nesting taken; `MAX_JSON_DEPTH` unless told otherwise. */
+  readonly maxDepth?: number
+}
+
+/** UTF-8 bytes to text; anything that is not UTF-8 is refused, and a byte order mark is not JSON either. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw new ProtocolError('', 'is not UTF-8', { code: 'not_json', cause })
+  }
+}
+
+/** Parses JSON, keeping each part's text exactly as received. `canonical` says whether the reference would print it the same. */
+export function scanJson(text: string, limits: JsonLimits = {}): { node: JsonNode; canonical: boolean } {
+  if (!text.isWellFormed()) throw new ProtocolError('', 'has half a surrogate pair', { code: 'not_json' })
+  let value: JsonValue
+  try {
+    value = JSON.parse(text) as JsonValue
+  } catch (cause) {
+    throw new ProtocolError('', `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      code: 'not_json',
+      cause,
+    })
+  }
+  const scanner = new Scanner(text, limits.maxDepth ?? MAX_JSON_DEPTH)
+  const node = scanner.scan(value)
+  return { node, canonical: scanner.canonical }
+}
+
+/** Parses JSON into the form that the reference would print again: its whitespace, escapes and numbers, nothing else changed. */
+export function parseJson(text: string, limits: JsonLimits = {}): JsonNode {
+  const { node, canonical } = scanJson(text, limits)
+  return canonical ? node : scanJson(referenceText(text), limits).node
+}
+
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\n\r]+|-?[0-9][0-9.eE+-]*/g
+
+/** Sound JSON text as the reference prints it after reading it: compact, non-ASCII unescaped, floats in its own form. */
+export function referenceText(text: string): string {
+  return text.replace(TOKEN, (token) => {
+    const first = token.charCodeAt(0)
+    if (first === QUOTE) return token.includes('\\') ? JSON.stringify(JSON.parse(token)) : token
+    if (isSpace(first)) return ''
+    // A double that overflows has no text; it stays, and the scanner reports it.
+    return Number.isFinite(Number(token)) ? numberText(token) : token
+  })
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const COLON = 0x3a
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+}
+
+const DUPLICATE: JsonDefect = { problem: 'has the same name twice in one object', code: 'malformed' }
+const HALF_PAIR: JsonDefect = { problem: 'has half a surrogate pair', code: 'malformed' }
+const OVERFLOW: JsonDefect = { problem: 'has a number above 1.8e308', code: 'malformed' }
+
+/** Walks text that `JSON.parse` has already accepted; it therefore trusts the grammar. */
+class Scanner {
+  canonical = true
+  readonly #text: string
+  readonly #maxDepth: number
+  #at = 0
+
+  constructor(text: string, maxDepth: number) {
+    this.#text = text
+    this.#maxDepth = maxDepth
+  }
+
+  scan(value: JsonValue): JsonNode {
+    this.#space()
+    const node = this.#node(value, 0)
+    this.#space()
+    return node
+  }
+
+  #node(value: JsonValue, depth: number): JsonNode {
+    const start = this.#at
+    const code = this.#text.charCodeAt(start)
+    if (depth < SPAN_DEPTH && depth < this.#maxDepth) {
+      if (code === OPEN_OBJECT) return this.#object(value as JsonObject | null, depth)
+      if (code === OPEN_ARRAY) return this.#array(value as readonly JsonValue[] | null, depth)
+    }
+    const defect = this.#skip(depth)
+    const text = this.#text.slice(start, this.#at)
+    return defect === undefined ? { text, value } : { text, value, ownDefect: defect, defect }
+  }
+
+  #object(value: JsonObject | null, depth: number): JsonNode {
+    const start = this.#at++
+    const members = new Map<string, JsonNode>()
+    let ownDefect: JsonDefect | undefined
+    let below: JsonDefect | undefined
+    this.#space()
+    while (this.#text.charCodeAt(this.#at) !== CLOSE_OBJECT) {
+      const name = this.#string()
+      if (!name.isWellFormed()) ownDefect ??= HALF_PAIR
+      if (members.has(name)) ownDefect ??= DUPLICATE
+      this.#space()
+      this.#at++
+      this.#space()
+      // An own property, `__proto__` included: JSON.parse defines it. (Of a name given twice, the value is the last one's.)
+      const node = this.#node(value?.[name] as JsonValue, depth + 1)
+      below ??= node.defect
+      members.set(name, node)
+      this.#nextItem()
+    }
+    this.#at++
+    return withDefects({ text: this.#text.slice(start, this.#at), value, members }, ownDefect, below)
+  }
+
+  #array(value: readonly JsonValue[] | null, depth: number): JsonNode {
+    const start = this.#at++
+    const items: JsonNode[] = []
+    let below: JsonDefect | undefined
+    this.#space()
+    while (this.#text.charCodeAt(this.#at) !== CLOSE_ARRAY) {
+      const node = this.#node(value?.[items.length] as JsonValue, depth + 1)
+      below ??= node.defect
+      items.push(node)
+      this.#nextItem()
+    }
+    this.#at++
+    return withDefects({ text: this.#text.slice(start, this.#at), value, items }, undefined, below)
+  }
+
+  /** Passes over one value of any depth without recursion, and returns its first defect. */
+  #skip(outerDepth: number): JsonDefect | undefined {
+    const open: (Set<string> | null)[] = []
+    let defect: JsonDefect | undefined
+    let nameNext = false
+    do {
+      const code = this.#text.charCodeAt(this.#at)
+      switch (code) {
+        case QUOTE: {
+          const names = nameNext ? open.at(-1) : null
+          const string = this.#string()
+          if (!string.isWellFormed()) defect ??= HALF_PAIR
+          if (names != null) {
+            if (names.has(string)) defect ??= DUPLICATE
+            names.add(string)
+          }
+          break
+        }
+        case OPEN_OBJECT:
+        case OPEN_ARRAY:
+          open.push(code === OPEN_OBJECT ? new Set() : null)
+          nameNext = code === OPEN_OBJECT
+          if (outerDepth + open.length > this.#maxDepth) {
+            defect ??= { problem: `is nested deeper than ${this.#maxDepth} levels`, code: 'too_deep' }
+          }
+          this.#at++
+          break
+        case CLOSE_OBJECT:
+        case CLOSE_ARRAY:
+          open.pop()
+          this.#at++
+          break
+        case COMMA:
+          nameNext = open.at(-1) !== null
+          this.#at++
+          break
+        case COLON:
+          nameNext = false
+          this.#at++
+          break
+        default:
+          if (!this.#scalar()) defect ??= OVERFLOW
+      }
+      if (open.length > 0) this.#space()
+    } while (open.length > 0)
+    return defect
+  }
+
+  /** Passes over a string and returns what it says. */
+  #string(): string {
+    const start = this.#at
+    let end = this.#text.indexOf('"', start + 1)
+    let escaped = this.#text.slice(start, end).includes('\\')
+    while (escaped && this.#isEscapedQuote(end)) end = this.#text.indexOf('"', end + 1)
+    this.#at = end + 1
+    if (!escaped) return this.#text.slice(start + 1, end)
+    const token = this.#text.slice(start, end + 1)
+    const value = JSON.parse(token) as string
+    escaped = JSON.stringify(value) === token
+    if (!escaped) this.canonical = false
+    return value
+  }
+
+  #isEscapedQuote(at: number): boolean {
+    let before = at - 1
+    while (this.#text.charCodeAt(before) === BACKSLASH) before--
+    return (at - before) % 2 === 0
+  }
+
+  /** Passes over a number, true, false or null; false for a number that no double holds. */
+  #scalar(): boolean {
+    const start = this.#at
+    let code = this.#text.charCodeAt(start)
+    while (
+      this.#at < this.#text.length &&
+      code !== COMMA &&
+      code !== CLOSE_OBJECT &&
+      code !== CLOSE_ARRAY &&
+      !isSpace(code)
+    ) {
+      code = this.#text.charCodeAt(++this.#at)
+    }
+    const token = this.#text.slice(start, this.#at)
+    if (token === 'true' || token === 'false' || token === 'null') return true
+    if (!Number.isFinite(Number(token))) return false
+    if (numberText(token) !== token) this.canonical = false
+    return true
+  }
+
+  #nextItem(): void {
+    this.#space()
+    if (this.#text.charCodeAt(this.#at) !== COMMA) return
+    this.#at++
+    this.#space()
+  }
+
+  #space(): void {
+    while (isSpace(this.#text.charCodeAt(this.#at))) {
+      this.canonical = false
+      this.#at++
+    }
+  }
+}
+
+function withDefects(node: JsonNode, ownDefect: JsonDefect | undefined, below: JsonDefect | undefined): JsonNode {
+  const defect = ownDefect ?? below
+  if (defect === undefined) return node
+  return ownDefect === undefined ? { ...node, defect } : { ...node, ownDefect, defect }
+}
