@@ -86,7 +86,7 @@ async function interop() {
   if (existsSync(differential)) {
     const args = ['--conditions=@koi-mcp/source', differential, '--count', '5000']
     const { code } = await run(node, args, { env: { ...environment(), ...extra } })
-    code === 0 ? counts.passed++ : counts.failed++
+    counts[code === 0 ? 'passed' : 'failed']++
   }
   return counts
 }
