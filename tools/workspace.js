@@ -18,7 +18,8 @@ export const say = (text) => process.stderr.write(`${text}\n`)
 export const elapsed = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`
 
 /**
- * Runs a command to its end. Signals that reach us reach it, and we wait for it, so that nothing is left behind.
+ * Runs a command to its end. A signal that reaches us reaches it, we wait for it, so that nothing is left behind, and
+ * then end with its exit code.
  *
  * @param {string} command
  * @param {readonly string[]} args
@@ -29,15 +30,21 @@ export function run(command, args, { env = process.env, quiet = false } = {}) {
   return new Promise((resolve, reject) => {
     let output = ''
     const child = spawn(command, args, { cwd: root, env, stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit' })
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += String(chunk)))
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text) => (output += text))
+    const heard = new Set()
     const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
-    const forward = (/** @type {NodeJS.Signals} */ signal) => void child.kill(signal)
+    // Once each: npm repeats a Ctrl-C that the terminal has sent to all of us already.
+    const forward = (/** @type {NodeJS.Signals} */ signal) =>
+      void (heard.has(signal) || (heard.add(signal), child.kill(signal)))
     for (const signal of signals) process.on(signal, forward)
     const settle = () => signals.forEach((signal) => process.off(signal, forward))
     child.once('error', (error) => (settle(), reject(error)))
-    child.once('close', (code, signal) => {
+    child.once('close', (exitCode, signal) => {
       settle()
-      resolve({ code: code ?? 128 + (signal ? constants.signals[signal] : 0), output })
+      const code = exitCode ?? 128 + (signal ? constants.signals[signal] : 0)
+      if (heard.size > 0) process.exit(code)
+      resolve({ code, output })
     })
   })
 }
@@ -66,7 +73,7 @@ export async function showing(title, work, silent = 0) {
   } finally {
     clearTimeout(first)
     clearInterval(clock)
-    if (spoken) process.stderr.write(terminal ? `\r${title}: ${elapsed(since)}   \n` : `  done in ${elapsed(since)}\n`)
+    if (spoken) process.stderr.write(terminal ? `\r${title}: ${elapsed(since)}   \n` : `  ${elapsed(since)}\n`)
   }
 }
 
