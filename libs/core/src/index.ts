@@ -1,0 +1,78 @@
+export { systemClock } from './clock.ts'
+export type { Clock } from './clock.ts'
+export { AdapterRunner } from './domain/adapter-runner.ts'
+export type { AdapterRunnerOptions, KnowledgeLog } from './domain/adapter-runner.ts'
+export { ToolInputError } from './domain/adapter.ts'
+export type {
+  AdapterTool,
+  JsonSchemaObject,
+  KnowledgeAdapter,
+  ResourceDescription,
+  ToolContext,
+} from './domain/adapter.ts'
+export { DomainExtension } from './domain/domain-extension.ts'
+export { PermanentError, TransientError } from './domain/handler-errors.ts'
+export type { HandlerErrorOptions } from './domain/handler-errors.ts'
+export { KoiMcpRegistry } from './domain/koi-mcp-registry.ts'
+export { RobustKnowledgeHandler } from './domain/robust-knowledge-handler.ts'
+export type { RobustHandlerOptions } from './domain/robust-knowledge-handler.ts'
+export { SchemaError } from './domain/schema-problems.ts'
+export { SchemaRegistry } from './domain/schema-registry.ts'
+export type {
+  SchemaClass,
+  SchemaDefinition,
+  SchemaRegistration,
+  TransformerRegistration,
+} from './domain/schema-registry.ts'
+export type { NodeGraph } from './graph/node-graph.ts'
+export { KeyFileError } from './identity/key-file.ts'
+export type { NodeIdentity } from './identity/node-identity.ts'
+export type { FollowKnowledge, KnowledgeChange, KnowledgeReader } from './knowledge/knowledge-reader.ts'
+export { silentLogger } from './logger.ts'
+export type { LogFields, Logger } from './logger.ts'
+export { FirstContactError } from './network/first-contact.ts'
+export { HttpDerefHandler } from './network/http-deref-handler.ts'
+export type { NodeReply } from './network/node-reply.ts'
+export { PeerError } from './network/peer-client.ts'
+export type { PeerClient, PeerErrorCode } from './network/peer-client.ts'
+export type { DerefHandler, DerefOptions } from './network/resolver.ts'
+export { ConsumerNode } from './nodes/consumer-node.ts'
+export { CoordinatorNode } from './nodes/coordinator-node.ts'
+export { serveNode } from './nodes/http-server.ts'
+export type { HttpServer, Served } from './nodes/http-server.ts'
+export { KoiNode, NodeStateError } from './nodes/koi-node.ts'
+export type { Published } from './nodes/koi-node.ts'
+export type { NodeEvent } from './nodes/node-event.ts'
+export type { NetworkOptions, NodeOptions } from './nodes/node-options.ts'
+export { ProducerNode } from './nodes/producer-node.ts'
+export { PublishError } from './nodes/publishing.ts'
+export type { Publishable } from './nodes/publishing.ts'
+export { HandlerType, STOP_CHAIN } from './pipeline/handler.ts'
+export type {
+  HandlerFilter,
+  HandlerFunction,
+  HandlerResult,
+  KnowledgeProcessor,
+  ProcessorContext,
+  StopChain,
+} from './pipeline/handler.ts'
+export type { KnowledgeObject } from './pipeline/knowledge-object.ts'
+export { LeaseLostError, NETWORK_LANE, NO_EMISSIONS, StoreError } from './store/node-store.ts'
+export type {
+  Accepted,
+  AppliedChange,
+  CacheChange,
+  Change,
+  DeadLetter,
+  DeliveryBatch,
+  Emissions,
+  LaneLease,
+  ListOptions,
+  NewArrival,
+  NodeStore,
+  OnceKey,
+  OutboxTargetState,
+  PendingArrival,
+  SearchPage,
+  StoredBundle,
+} from './store/node-store.ts'

@@ -1,0 +1,97 @@
+import { compareTimestamps, ridTypeOf } from '@koi-mcp/protocol'
+import type { Bundle, Manifest, Rid } from '@koi-mcp/protocol'
+import type { Logger } from '../logger.ts'
+import type { NodeStore } from '../store/node-store.ts'
+import { problemOf } from './event-arrivals.ts'
+import type { PeerClient } from './peer-client.ts'
+import { chunks } from './serve-fetch.ts'
+
+export interface CatchUpOptions {
+  readonly self: Rid
+  readonly client: Pick<PeerClient, 'fetchRids' | 'fetchManifests' | 'fetchBundles'>
+  readonly store: Pick<NodeStore, 'accept' | 'readManifests'>
+  readonly log: Logger
+  readonly maxRidBytes?: number | undefined
+}
+
+const RIDS_AT_ONCE = 200
+const BUNDLES_AT_ONCE = 50
+
+/**
+ * Brings in what another node knows of some types and this one does not, or not as new: its RIDs, then manifests of those, then the bundles that are
+ * missing here, a chunk at a time. What is cached already costs a manifest.
+ *
+ * @param ridTypes names of types; empty = all
+ * @returns how many bundles were accepted into the inbox
+ * @throws PeerError
+ */
+export async function catchUp(
+  node: Rid,
+  ridTypes: readonly string[],
+  options: CatchUpOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const { client, log } = options
+  const listed = await client.fetchRids(node, ridTypes)
+  const wanted = [...new Set(listed)].filter((rid) => isWanted(rid, ridTypes, options))
+  let accepted = 0
+  for (const chunk of chunks(wanted, RIDS_AT_ONCE)) {
+    if (signal.aborted) break
+    const missing = await newerThere(node, chunk, options)
+    for (const part of chunks(missing, BUNDLES_AT_ONCE)) {
+      if (signal.aborted) break
+      accepted += await fetchInto(node, part, options, signal)
+    }
+  }
+  log.info('caught up', { peer: node, listed: listed.length, count: accepted })
+  return accepted
+}
+
+function isWanted(rid: Rid, ridTypes: readonly string[], options: CatchUpOptions): boolean {
+  if (ridTypes.length > 0 && !ridTypes.includes(ridTypeOf(rid))) return false
+  const problem = problemOf(rid, options)
+  if (problem !== undefined && rid !== options.self)
+    options.log.warn('left out of catching up', { rid: rid.slice(0, 300), error: problem })
+  return problem === undefined
+}
+
+/** Those of the RIDs that are not cached here, or that the node has another and newer state of. */
+async function newerThere(node: Rid, rids: readonly Rid[], { client, store }: CatchUpOptions): Promise<readonly Rid[]> {
+  const { manifests } = await client.fetchManifests(node, { rids })
+  const here = new Map((await store.readManifests(rids)).map((manifest) => [manifest.rid, manifest]))
+  const asked = new Set(rids)
+  const newer = manifests.filter((manifest) => asked.has(manifest.rid) && isNewer(manifest, here.get(manifest.rid)))
+  return [...new Set(newer.map(({ rid }) => rid))]
+}
+
+function isNewer(there: Manifest, here: Manifest | undefined): boolean {
+  if (here === undefined) return true
+  return here.sha256_hash !== there.sha256_hash && compareTimestamps(there.timestamp, here.timestamp) > 0
+}
+
+/** Fetches bundles and accepts them; what the node defers is asked for again, for as long as each reply brings something. */
+async function fetchInto(
+  node: Rid,
+  rids: readonly Rid[],
+  { client, store }: CatchUpOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  let accepted = 0
+  let asked = new Set(rids)
+  while (asked.size > 0 && !signal.aborted) {
+    const reply = await client.fetchBundles(node, [...asked])
+    const bundles = distinctBundles(reply.bundles).filter(({ manifest }) => asked.has(manifest.rid))
+    if (bundles.length === 0) break
+    await store.accept(
+      bundles.map(({ manifest, contents }) => ({ rid: manifest.rid, manifest, contents, source: node })),
+    )
+    accepted += bundles.length
+    const got = new Set(bundles.map(({ manifest }) => manifest.rid))
+    asked = new Set(reply.deferred.filter((rid) => asked.has(rid) && !got.has(rid)))
+  }
+  return accepted
+}
+
+function distinctBundles(bundles: readonly Bundle[]): readonly Bundle[] {
+  return [...new Map(bundles.map((bundle) => [bundle.manifest.rid, bundle])).values()]
+}

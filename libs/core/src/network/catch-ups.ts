@@ -1,0 +1,89 @@
+import type { Rid } from '@koi-mcp/protocol'
+import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
+import type { BackoffOptions } from './backoff.ts'
+import { catchUp } from './catch-up.ts'
+import type { CatchUpOptions } from './catch-up.ts'
+import { PeerError } from './peer-client.ts'
+
+export interface CatchUpsOptions extends CatchUpOptions {
+  readonly backoff?: BackoffOptions
+  /** Attempts before it is left until the node is met again; default 20, about a quarter of an hour. */
+  readonly maxAttempts?: number
+}
+
+/** Types still to be caught up with; `all` when everything was asked for. */
+interface Pending {
+  readonly types: Set<string>
+  all: boolean
+}
+
+/** Catches up with nodes in the background, one run at a time for each. */
+export class CatchUps {
+  readonly #options: CatchUpsOptions
+  readonly #pending = new Map<Rid, Pending>()
+  readonly #running = new Map<Rid, Promise<void>>()
+  readonly #stopping = new AbortController()
+
+  constructor(options: CatchUpsOptions) {
+    this.#options = options
+  }
+
+  /** Asks for a run, soon; no types = all. Requests made while a run is on its way are put together into one run behind it. */
+  request(node: Rid, ridTypes: readonly string[]): void {
+    if (this.#stopping.signal.aborted || node === this.#options.self) return
+    const pending = this.#pending.get(node) ?? { types: new Set<string>(), all: false }
+    if (ridTypes.length === 0) pending.all = true
+    for (const type of ridTypes) pending.types.add(type)
+    this.#pending.set(node, pending)
+    if (this.#running.has(node)) return
+    const run = this.#work(node).finally(() => this.#running.delete(node))
+    this.#running.set(node, run)
+  }
+
+  /** Resolves when nothing is being caught up with, retries included. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running.values())
+  }
+
+  /** Ends what runs at its next step, and waits for that. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.idle()
+  }
+
+  async #work(node: Rid): Promise<void> {
+    // Whoever asks may ask for more types in the same breath.
+    await Promise.resolve()
+    for (let pending = this.#take(node); pending !== undefined; pending = this.#take(node)) {
+      await this.#untilDone(node, pending.all ? [] : [...pending.types])
+    }
+  }
+
+  #take(node: Rid): Pending | undefined {
+    const pending = this.#pending.get(node)
+    this.#pending.delete(node)
+    return this.#stopping.signal.aborted ? undefined : pending
+  }
+
+  async #untilDone(node: Rid, types: readonly string[]): Promise<void> {
+    const { log, backoff = DEFAULT_BACKOFF, maxAttempts = 20 } = this.#options
+    const { signal } = this.#stopping
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        await catchUp(node, types, this.#options, signal)
+        return
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        // A store that is away is waited for; a peer that answers nonsense is not.
+        const hopeless = error instanceof PeerError && !error.retryable
+        if (hopeless || attempt >= maxAttempts) {
+          log.warn('could not catch up, left until the node is met again', { peer: node, types, error: message })
+          return
+        }
+        const waitMs = backoffMs(attempt, backoff)
+        log.info('could not catch up, will try again', { peer: node, types, error: message, waitMs })
+        await sleep(waitMs, signal)
+      }
+    }
+  }
+}

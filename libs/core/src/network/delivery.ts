@@ -1,0 +1,231 @@
+import type { Rid } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import type { NodeGraph } from '../graph/node-graph.ts'
+import type { Logger } from '../logger.ts'
+import { NETWORK_LANE } from '../store/node-store.ts'
+import type { DeliveryBatch, NodeStore } from '../store/node-store.ts'
+import type { AddressBook } from './address-book.ts'
+import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
+import type { BackoffOptions } from './backoff.ts'
+import { DeliveryAttempt } from './delivery-attempt.ts'
+import type { Delivered } from './delivery-attempt.ts'
+import type { PeerClient } from './peer-client.ts'
+import { Wake } from './wake.ts'
+
+export type DeliveryStore = Pick<
+  NodeStore,
+  | 'dueTargets'
+  | 'nextDeliveryAt'
+  | 'takeDeliveries'
+  | 'deliveriesDone'
+  | 'deliveriesFailed'
+  | 'dropDeliveries'
+  | 'outboxState'
+  | 'laneBusy'
+  | 'onWake'
+>
+
+export interface DeliveryOptions {
+  readonly store: DeliveryStore
+  readonly client: Pick<PeerClient, 'broadcastEvents'>
+  readonly graph: Pick<NodeGraph, 'profile'>
+  readonly addressOf: AddressBook
+  /** Text of a NEW event with our own profile, put in front when a peer says that it does not know us. */
+  readonly ownProfileEvent: () => Promise<string>
+  readonly log: Logger
+  readonly clock: Clock
+  readonly backoff?: BackoffOptions
+  /** How long a wake-up waits for its companions, so that events of one moment travel in one envelope; default 25 ms. */
+  readonly lingerMs?: number
+  /** How long a first delivery waits for the handshake it belongs to; default 1 s. */
+  readonly handshakeWaitMs?: number
+  /** Targets delivered to at the same time; default 16. */
+  readonly concurrency?: number
+  /** How long events are kept for a node that we do not know; default 7 days. */
+  readonly unknownTargetMs?: number
+}
+
+const LEASE_MS = 120_000
+const MAX_EVENTS = 100
+const MAX_BYTES = 4 * 1024 * 1024
+/** Wake-ups may be lost; this is how late a lost one is noticed, in milliseconds. */
+const SWEEP_MS = 1_000
+const TARGETS_SEEN = 1_000
+
+/**
+ * Sends what is queued to full nodes by webhook; what is queued for partial ones waits for their polls. Different targets at the same time, one
+ * envelope at a time for each. What fails is tried again with growing pauses, for as long as the node is known.
+ */
+export class DeliveryWorker {
+  readonly #options: DeliveryOptions
+  readonly #backoff: BackoffOptions
+  readonly #owner = `delivery-${crypto.randomUUID()}`
+  readonly #inFlight = new Map<Rid, Promise<void>>()
+  /** The profile each target had when we last delivered to it: another one means a new handshake. */
+  readonly #met = new Map<Rid, unknown>()
+  readonly #reportedUnknown = new Set<Rid>()
+  readonly #wake = new Wake()
+  readonly #stopping = new AbortController()
+  #running: Promise<void> | undefined
+  #unsubscribe: (() => void) | undefined
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+    this.#backoff = options.backoff ?? DEFAULT_BACKOFF
+  }
+
+  /** Begins to deliver; until `stop` is called or the signal aborts. */
+  start(signal?: AbortSignal): void {
+    if (this.#running !== undefined) return
+    const stop = this.#stopping.signal
+    const either = signal === undefined ? stop : AbortSignal.any([stop, signal])
+    this.#unsubscribe = this.#options.store.onWake(({ outbox }) => {
+      if (outbox) this.#wake.now()
+    })
+    this.#running = this.#loop(either)
+  }
+
+  /** Takes nothing new and waits for what is on its way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#unsubscribe?.()
+    await this.#running
+    await Promise.all(this.#inFlight.values())
+  }
+
+  /** Resolves when nothing that is due can be delivered and nothing is on its way. Waiting retries do not count. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined && !this.#stopping.signal.aborted) {
+      await Promise.all(this.#inFlight.values())
+      const due = await this.#deliverable()
+      if (due.length === 0 && this.#inFlight.size === 0) return
+      this.#wake.now()
+      await sleep(5, this.#stopping.signal)
+    }
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
+    const { log, clock, store, lingerMs = 25 } = this.#options
+    let nextSweep = 0
+    while (!signal.aborted) {
+      try {
+        if (clock() >= nextSweep) {
+          await this.#forgetStale()
+          nextSweep = clock() + 60_000
+        }
+        await this.#startDue(signal)
+        const next = await store.nextDeliveryAt()
+        // A moment already past belongs to a target that is left for its polls, or on its way; it is no reason to spin.
+        const wait = next === undefined || next <= clock() ? SWEEP_MS : Math.min(SWEEP_MS, next - clock())
+        if (await this.#wake.wait(wait, signal)) await sleep(lingerMs, signal)
+      } catch (error) {
+        log.error('delivery is held up by the store', { error })
+        await sleep(SWEEP_MS, signal)
+      }
+    }
+  }
+
+  async #startDue(signal: AbortSignal): Promise<void> {
+    const { concurrency = 16 } = this.#options
+    for (const target of await this.#deliverable()) {
+      if (this.#inFlight.size >= concurrency) return
+      if (signal.aborted) return
+      const flight = this.#deliverAll(target, signal).finally(() => {
+        this.#inFlight.delete(target)
+        this.#wake.now()
+      })
+      this.#inFlight.set(target, flight)
+    }
+  }
+
+  /** Due targets that we can call and are not calling. */
+  async #deliverable(): Promise<readonly Rid[]> {
+    const due = await this.#options.store.dueTargets(TARGETS_SEEN)
+    return due.filter((target) => !this.#inFlight.has(target) && this.#isReachable(target))
+  }
+
+  #isReachable(target: Rid): boolean {
+    const { addressOf, graph, log } = this.#options
+    if (addressOf(target) !== undefined) {
+      this.#reportedUnknown.delete(target)
+      return true
+    }
+    if (graph.profile(target) === undefined && !this.#reportedUnknown.has(target)) {
+      this.#reportedUnknown.add(target)
+      log.warn('events wait for a node that is not known here', { peer: target })
+    }
+    return false
+  }
+
+  async #deliverAll(target: Rid, signal: AbortSignal): Promise<void> {
+    const { store, client, ownProfileEvent, log } = this.#options
+    const attempt = new DeliveryAttempt({ client, ownProfileEvent, log })
+    // A batch that is halved was put back as failed just now, and is taken again at once.
+    let ignoreDue = false
+    try {
+      await this.#waitForHandshake(target, signal)
+      while (!signal.aborted) {
+        const limit = Math.min(attempt.limit ?? MAX_EVENTS, MAX_EVENTS)
+        const lease = { owner: this.#owner, leaseMs: LEASE_MS, limit, maxBytes: MAX_BYTES, ignoreDue }
+        const batch = await store.takeDeliveries(target, lease)
+        if (batch === undefined) return
+        const outcome = batch.eventTexts.length === 0 ? DELIVERED : await attempt.send(batch)
+        if (!(await this.#settle(batch, outcome))) return
+        ignoreDue = outcome.kind === 'smaller'
+      }
+    } catch (error) {
+      log.error('delivery failed', { peer: target, error })
+      // The store did not take the outcome; the lease runs out and the batch goes out again.
+      await sleep(SWEEP_MS, signal)
+    }
+  }
+
+  /** True when the next batch may follow at once. */
+  async #settle(batch: DeliveryBatch, outcome: Delivered): Promise<boolean> {
+    const { store, log, clock } = this.#options
+    switch (outcome.kind) {
+      case 'delivered':
+        await store.deliveriesDone(batch)
+        this.#met.set(batch.target, this.#options.graph.profile(batch.target))
+        log.debug('delivered', { peer: batch.target, count: batch.eventTexts.length })
+        return true
+      case 'smaller':
+        await store.deliveriesFailed(batch, { error: outcome.error, dueAt: clock() })
+        return true
+      case 'failed': {
+        const wait = backoffMs(batch.failures + 1, this.#backoff)
+        await store.deliveriesFailed(batch, { error: outcome.error, dueAt: clock() + wait })
+        log[batch.failures === 0 ? 'warn' : 'debug']('could not deliver, will try again', {
+          peer: batch.target,
+          error: outcome.error,
+          waitMs: wait,
+        })
+        return false
+      }
+    }
+  }
+
+  /**
+   * A node that is new here is told our profile and our edge proposal, and knows neither us nor our key until it has them: they must travel in one
+   * envelope (wire document, Handshake 2). They come out of one lane, so as long as that is busy more may come.
+   */
+  async #waitForHandshake(target: Rid, signal: AbortSignal): Promise<void> {
+    const { store, graph, clock, handshakeWaitMs = 1_000 } = this.#options
+    const profile = graph.profile(target)
+    if (this.#met.has(target) && this.#met.get(target) === profile) return
+    const until = clock() + handshakeWaitMs
+    while (clock() < until && !signal.aborted && (await store.laneBusy(NETWORK_LANE))) await sleep(10, signal)
+  }
+
+  async #forgetStale(): Promise<void> {
+    const { store, graph, addressOf, log, clock, unknownTargetMs = 7 * 24 * 3_600_000 } = this.#options
+    for (const { target, oldestAt, queued } of await store.outboxState()) {
+      const known = graph.profile(target) !== undefined || addressOf(target) !== undefined
+      if (known || clock() - oldestAt < unknownTargetMs) continue
+      await store.dropDeliveries(target)
+      log.warn('dropped what waited too long for an unknown node', { peer: target, count: queued })
+    }
+  }
+}
+
+const DELIVERED: Delivered = { kind: 'delivered' }

@@ -1,0 +1,181 @@
+import { forgetEvent, eventText, payloadText } from '@koi-mcp/protocol'
+import type { Rid } from '@koi-mcp/protocol'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  envelopeOf,
+  eventsPayload,
+  newEvent,
+  profileBundle,
+  recordingLogger,
+  requestOf,
+  testBundle,
+  testIdentity,
+  testServer,
+} from '../../test/peers.ts'
+import type { Answer, TestServer } from '../../test/peers.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
+import type { AddressBook } from './address-book.ts'
+import { HttpExchange } from './http-exchange.ts'
+import { HttpPeerClient } from './http-peer-client.ts'
+
+const opened: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()))
+})
+
+interface Setup {
+  readonly client: HttpPeerClient
+  readonly us: NodeIdentity
+  readonly peer: NodeIdentity
+  readonly server: TestServer
+  readonly reachable: [Rid, boolean][]
+  readonly log: ReturnType<typeof recordingLogger>
+}
+
+async function setup(
+  answer: (to: { us: NodeIdentity; peer: NodeIdentity; path: string }) => Answer,
+  options: { addressOf?: AddressBook; withoutKey?: boolean } = {},
+): Promise<Setup> {
+  const server = await testServer(({ path }) => answer({ us, peer, path }))
+  const us = testIdentity('us', 'http://us.example/koi-net')
+  const peer = testIdentity('peer', `${server.origin}/koi-net/`)
+  const http = new HttpExchange({ requestTimeoutMs: 5_000, maxReplyBytes: 100_000 })
+  opened.push(server, http)
+  const reachable: [Rid, boolean][] = []
+  const log = recordingLogger()
+  const book: AddressBook = (node) =>
+    node === peer.rid
+      ? { url: peer.profile.base_url!, publicKey: options.withoutKey ? undefined : peer.profile.public_key }
+      : undefined
+  const client = new HttpPeerClient({
+    identity: us,
+    addressOf: options.addressOf ?? book,
+    http,
+    log,
+    onReachability: (node, ok) => reachable.push([node, ok]),
+  })
+  return { client, us, peer, server, reachable, log }
+}
+
+describe('HttpPeerClient', () => {
+  it('broadcasts the event texts as they are, in an envelope of ours for the node', async () => {
+    const { client, server, us, peer, reachable } = await setup(() => ({ status: 200, body: 'null' }))
+    const event = newEvent(testBundle('1', { a: 1 }))
+    await client.broadcastEvents(peer.rid, [event])
+    expect(server.requests[0]?.path).toBe('/koi-net/events/broadcast')
+    expect(server.requests[0]?.body.toString()).toContain(`"payload":${eventsPayload(event)},"source_node":"${us.rid}"`)
+    expect(reachable).toEqual([[peer.rid, true]])
+  })
+
+  it('polls: good events and bad ones side by side', async () => {
+    const { client, peer, server } = await setup(({ us, peer }) => ({
+      status: 200,
+      body: envelopeOf(peer, us.rid, eventsPayload(newEvent(testBundle('1')), '{"rid":"nonsense","event_type":"NEW"}')),
+    }))
+    const events = await client.pollEvents(peer.rid, 7)
+    expect(requestOf(server.requests[0]!.body, 'poll_events')).toEqual({ type: 'poll_events', limit: 7 })
+    expect(events.map(({ ok, error }) => ok?.rid ?? error?.path)).toEqual([
+      testBundle('1').manifest.rid,
+      'payload.events[1].rid',
+    ])
+  })
+
+  it('polls a first contact whose key it does not know yet, when that introduces itself', async () => {
+    const { client, peer } = await setup(
+      ({ us, peer }) => ({ status: 200, body: envelopeOf(peer, us.rid, eventsPayload(newEvent(profileBundle(peer)))) }),
+      { withoutKey: true },
+    )
+    expect((await client.pollEvents(peer.rid, 0)).map(({ ok }) => ok?.rid)).toEqual([peer.rid])
+    await expect(client.fetchRids(peer.rid, [])).rejects.toMatchObject({ code: 'NO_ADDRESS', retryable: true })
+  })
+
+  it('does not believe a poll of an unknown contact that does not introduce itself', async () => {
+    const { client, peer } = await setup(
+      ({ us, peer }) => ({ status: 200, body: envelopeOf(peer, us.rid, eventsPayload(newEvent(testBundle('1')))) }),
+      { withoutKey: true },
+    )
+    await expect(client.pollEvents(peer.rid, 0)).rejects.toMatchObject({ code: 'BAD_REPLY' })
+  })
+
+  it('fetches RIDs, manifests and bundles, leaving out what cannot be read', async () => {
+    const bundle = testBundle('1')
+    const text = { manifest: bundle.manifest.text, contents: bundle.contents.text }
+    const replies: Record<string, string> = {
+      '/koi-net/rids/fetch': `{"type":"rids_payload","rids":["${bundle.manifest.rid}","nonsense"]}`,
+      '/koi-net/manifests/fetch': `{"type":"manifests_payload","manifests":[${text.manifest},{}],"not_found":["x:1"]}`,
+      '/koi-net/bundles/fetch': `{"type":"bundles_payload","bundles":[{"manifest":${text.manifest},"contents":${text.contents}},{"manifest":${text.manifest},"contents":{"forged":true}}],"not_found":["x:1"],"deferred":["x:2"]}`,
+    }
+    const { client, peer, server, log } = await setup(({ us, peer, path }) => ({
+      status: 200,
+      body: envelopeOf(peer, us.rid, replies[path]!),
+    }))
+    expect(await client.fetchRids(peer.rid, ['https'])).toEqual([bundle.manifest.rid])
+    expect(await client.fetchManifests(peer.rid, { rids: [bundle.manifest.rid] })).toEqual({
+      manifests: [bundle.manifest],
+      notFound: ['x:1'],
+    })
+    const fetched = await client.fetchBundles(peer.rid, [bundle.manifest.rid])
+    expect(fetched.bundles.map(({ contents }) => contents.text)).toEqual([text.contents])
+    expect([fetched.notFound, fetched.deferred]).toEqual([['x:1'], ['x:2']])
+    expect(requestOf(server.requests[0]!.body, 'fetch_rids')).toEqual({ type: 'fetch_rids', rid_types: ['https'] })
+    expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(3)
+  })
+
+  it.each([
+    ['unknown_node', 'UNKNOWN_NODE', true],
+    ['invalid_key', 'INVALID_KEY', false],
+    ['invalid_signature', 'INVALID_SIGNATURE', false],
+    ['invalid_target', 'INVALID_TARGET', false],
+  ])('says %s as %s', async (error, code, retryable) => {
+    const { client, peer, reachable } = await setup(() => ({
+      status: 400,
+      body: `{"type":"error_response","error":"${error}"}`,
+    }))
+    await expect(client.broadcastEvents(peer.rid, [])).rejects.toMatchObject({ code, retryable, peer: peer.rid })
+    expect(reachable).toEqual([[peer.rid, true]])
+  })
+
+  it.each([
+    [500, 'SERVER_ERROR', true],
+    [503, 'SERVER_ERROR', true],
+    [429, 'SERVER_ERROR', true],
+    [400, 'BAD_REPLY', false],
+    [404, 'BAD_REPLY', false],
+    [413, 'BAD_REPLY', false],
+    [307, 'BAD_REPLY', false],
+  ])('says status %d as %s', async (status, code, retryable) => {
+    const { client, peer } = await setup(() => ({ status, body: '{"detail":"?"}' }))
+    await expect(client.broadcastEvents(peer.rid, [])).rejects.toMatchObject({ code, retryable })
+  })
+
+  const rids = payloadText({ type: 'rids_payload', rids: [] })
+  it.each<[string, (to: { us: NodeIdentity; peer: NodeIdentity }) => string]>([
+    ['no JSON', () => '<html>'],
+    ['no envelope', () => '{}'],
+    ['another source', ({ us }) => envelopeOf(testIdentity('other'), us.rid, rids)],
+    ['another target', ({ peer }) => envelopeOf(peer, testIdentity('other').rid, rids)],
+    ['another key', ({ us, peer }) => envelopeOf({ ...testIdentity('x'), rid: peer.rid }, us.rid, rids)],
+    ['another payload', ({ us, peer }) => envelopeOf(peer, us.rid, eventsPayload(eventText(forgetEvent(us.rid))))],
+    ['a changed payload', ({ us, peer }) => envelopeOf(peer, us.rid, rids).replace('[]', '["x:1"]')],
+    ['too much', () => ' '.repeat(200_000)],
+  ])('does not believe a reply with %s', async (_what, body) => {
+    const { client, peer } = await setup((to) => ({ status: 200, body: body(to) }))
+    await expect(client.fetchRids(peer.rid, [])).rejects.toMatchObject({ code: 'BAD_REPLY', retryable: false })
+  })
+
+  it('says that a node is unreachable, has no address, or may not be called', async () => {
+    const { client, peer, us, server, reachable } = await setup(() => ({ status: 200, body: 'null' }))
+    await server.close()
+    await expect(client.broadcastEvents(peer.rid, [])).rejects.toMatchObject({ code: 'UNREACHABLE', retryable: true })
+    expect(reachable).toEqual([[peer.rid, false]])
+    await expect(client.fetchRids(testIdentity('stranger').rid, [])).rejects.toMatchObject({ code: 'NO_ADDRESS' })
+    await expect(client.fetchRids(us.rid, [])).rejects.toMatchObject({ code: 'NO_ADDRESS' })
+  })
+
+  it('does not call link-local addresses', async () => {
+    const { client, peer } = await setup(() => ({ status: 200, body: 'null' }), {
+      addressOf: () => ({ url: 'http://169.254.169.254/koi-net' }),
+    })
+    await expect(client.broadcastEvents(peer.rid, [])).rejects.toMatchObject({ code: 'FORBIDDEN_ADDRESS' })
+  })
+})

@@ -1,0 +1,81 @@
+import { parseEvent } from '@koi-mcp/protocol'
+import type { NodeProfile, Rid } from '@koi-mcp/protocol'
+import { describe, expect, it } from 'vitest'
+import { newEvent, recordingLogger, testBundle, testIdentity, until } from '../../test/peers.ts'
+import { PeerError } from './peer-client.ts'
+import { Poller } from './poller.ts'
+import type { PollerOptions } from './poller.ts'
+
+const us = testIdentity('us')
+const full = testIdentity('full', 'http://full.example/koi-net')
+const partial = testIdentity('partial')
+const contact = testIdentity('contact', 'http://contact.example/koi-net')
+
+function setup(neighbors: readonly Rid[], change: Partial<PollerOptions> = {}) {
+  const log = recordingLogger()
+  const accepted: unknown[] = []
+  const polled: [Rid, number][] = []
+  const profiles = new Map<Rid, NodeProfile>([full, partial].map(({ rid, profile }) => [rid, profile]))
+  const poller = new Poller({
+    self: us.rid,
+    client: {
+      pollEvents: (node, limit) => {
+        polled.push([node, limit])
+        return Promise.resolve([{ ok: parseEvent(newEvent(testBundle('1'))) }])
+      },
+    },
+    graph: { neighbors: () => neighbors, profile: (node) => profiles.get(node) },
+    store: {
+      accept: (arrivals) => {
+        accepted.push(...arrivals)
+        return Promise.resolve({ places: [], repeated: false })
+      },
+    },
+    firstContact: () => contact.rid,
+    log,
+    clock: Date.now,
+    intervalMs: 1,
+    ...change,
+  })
+  return { poller, polled, accepted, log }
+}
+
+describe('Poller', () => {
+  it('asks its full neighbours for all their events and takes them in as theirs', async () => {
+    const { poller, polled, accepted } = setup([full.rid, partial.rid])
+    await poller.pollAll()
+    expect(polled).toEqual([[full.rid, 0]])
+    const { manifest, contents } = testBundle('1')
+    expect(accepted).toEqual([
+      { rid: manifest.rid, eventType: 'NEW', manifest, contents: expect.anything(), source: full.rid },
+    ])
+    expect(accepted).toMatchObject([{ contents: { text: contents.text } }])
+  })
+
+  it('asks the first contact while it has no neighbours', async () => {
+    const { poller, polled } = setup([partial.rid])
+    await poller.pollAll()
+    expect(polled).toEqual([[contact.rid, 0]])
+    const alone = setup([], { firstContact: () => undefined })
+    await alone.poller.pollAll()
+    expect(alone.polled).toEqual([])
+  })
+
+  it('goes on polling while a neighbour is down, and says so once', async () => {
+    let calls = 0
+    const stop = new AbortController()
+    const { poller, log } = setup([full.rid], {
+      client: {
+        pollEvents: (node) => {
+          calls += 1
+          return Promise.reject(new PeerError('UNREACHABLE', node, 'down', { retryable: true }))
+        },
+      },
+    })
+    const running = poller.run(stop.signal)
+    await until(() => calls >= 3)
+    stop.abort()
+    await running
+    expect(log.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(['could not poll'])
+  })
+})

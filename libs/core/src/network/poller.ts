@@ -1,0 +1,74 @@
+import type { Rid } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import type { NodeGraph } from '../graph/node-graph.ts'
+import type { Logger } from '../logger.ts'
+import type { NodeStore } from '../store/node-store.ts'
+import { sleep } from './backoff.ts'
+import { arrivalsOf } from './event-arrivals.ts'
+import { PeerError } from './peer-client.ts'
+import type { PeerClient } from './peer-client.ts'
+
+export interface PollerOptions {
+  readonly self: Rid
+  readonly client: Pick<PeerClient, 'pollEvents'>
+  readonly graph: Pick<NodeGraph, 'neighbors' | 'profile'>
+  readonly store: Pick<NodeStore, 'accept'>
+  /** Polled for as long as no neighbour is known. */
+  readonly firstContact: () => Rid | undefined
+  readonly log: Logger
+  readonly clock: Clock
+  readonly maxRidBytes?: number | undefined
+  /** From the start of one round to the start of the next, in milliseconds; default 5 s, as the reference. */
+  readonly intervalMs?: number
+}
+
+/** How a partial node, which nobody can call, hears of events: it asks its full neighbours for theirs. */
+export class Poller {
+  readonly #options: PollerOptions
+  /** Nodes whose last poll failed, so that it is said once. */
+  readonly #failing = new Set<Rid>()
+
+  constructor(options: PollerOptions) {
+    this.#options = options
+  }
+
+  /** Polls until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, intervalMs = 5_000 } = this.#options
+    while (!signal.aborted) {
+      const startedAt = clock()
+      try {
+        await this.pollAll()
+      } catch (error) {
+        log.error('polled events could not be kept', { error })
+      }
+      await sleep(Math.max(0, intervalMs - (clock() - startedAt)), signal)
+    }
+  }
+
+  /** One round: all neighbours at the same time. @throws what the store throws */
+  async pollAll(): Promise<void> {
+    await Promise.all(this.#targets().map((node) => this.#poll(node)))
+  }
+
+  #targets(): readonly Rid[] {
+    const { graph, firstContact } = this.#options
+    const full = graph.neighbors().filter((node) => graph.profile(node)?.node_type === 'FULL')
+    if (full.length > 0) return full
+    const contact = firstContact()
+    return contact === undefined ? [] : [contact]
+  }
+
+  async #poll(node: Rid): Promise<void> {
+    const { client, store, log, self, maxRidBytes } = this.#options
+    try {
+      const arrivals = arrivalsOf(await client.pollEvents(node, 0), node, { self, maxRidBytes, log })
+      this.#failing.delete(node)
+      if (arrivals.length > 0) await store.accept(arrivals)
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      log[this.#failing.has(node) ? 'debug' : 'warn']('could not poll', { peer: node, error: error.message })
+      this.#failing.add(node)
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import {
+  authenticateEnvelope,
+  ENDPOINTS,
+  isEndpointPath,
+  parseEnvelope,
+  parsePayload,
+  payloadText,
+  ProtocolError,
+  signEnvelope,
+  WireError,
+} from '@koi-mcp/protocol'
+import type { EndpointPath, ResponsePayload, Rid, UnverifiedEnvelope } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import type { NodeGraph } from '../graph/node-graph.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
+import type { Logger } from '../logger.ts'
+import { StoreError } from '../store/node-store.ts'
+import type { NodeStore } from '../store/node-store.ts'
+import { introducedProfile } from './introduced-profile.ts'
+import { detailReply, jsonReply, malformedReply, unavailableReply, wireErrorReply } from './node-reply.ts'
+import type { NodeReply } from './node-reply.ts'
+import { serveBroadcast } from './serve-broadcast.ts'
+import { serveBundles, serveManifests, serveRids } from './serve-fetch.ts'
+import { servePoll } from './serve-poll.ts'
+
+/** What is taken and answered at most. */
+export interface RequestLimits {
+  /** Of a request's body; default 16 MiB. */
+  readonly maxBodyBytes: number
+  /** RIDs above this many UTF-8 bytes are not taken; default 187, where files of the reference's cache end. */
+  readonly maxRidBytes: number
+  /** Of the bundles in one reply; those beyond it are `deferred`; default 8 MiB. */
+  readonly maxBundleBytes: number
+  /** Of the events in the reply to one poll; the next poll gets the rest; default 4 MiB. */
+  readonly maxPollBytes: number
+  /** Of the RIDs or manifests in one reply, which the protocol cannot page; default 24 MiB, what is beyond is left out with a warning. */
+  readonly maxListBytes: number
+  /** How long an envelope of events is remembered, to know its replay by, in milliseconds; default 24 h. */
+  readonly replayMs: number
+}
+
+export const DEFAULT_REQUEST_LIMITS: RequestLimits = {
+  maxBodyBytes: 16 * 1024 * 1024,
+  maxRidBytes: 187,
+  maxBundleBytes: 8 * 1024 * 1024,
+  maxPollBytes: 4 * 1024 * 1024,
+  maxListBytes: 24 * 1024 * 1024,
+  replayMs: 24 * 3_600_000,
+}
+
+export type RequestStore = Pick<
+  NodeStore,
+  'accept' | 'takeDeliveries' | 'deliveriesDone' | 'deliveriesFailed' | 'readMany' | 'readManifests' | 'listRids'
+>
+
+export interface RequestDeps {
+  readonly identity: Pick<NodeIdentity, 'rid' | 'privateKey'>
+  readonly store: RequestStore
+  readonly graph: Pick<NodeGraph, 'profile'>
+  readonly log: Logger
+  readonly clock: Clock
+  readonly limits?: Partial<RequestLimits> | undefined
+  /** Whether a node, known and verified, may call the path; default: any may. */
+  readonly mayCall?: ((source: Rid, path: EndpointPath) => boolean) | undefined
+}
+
+/** What the five services of a node get to work with. */
+export interface ServiceContext extends RequestDeps {
+  readonly limits: RequestLimits
+  /** Who asks. */
+  readonly source: Rid
+}
+
+const RETRY_AFTER_SECONDS = 5
+
+/**
+ * Answers a call of another node (wire document, Endpoints and Envelope). A plain function from path and bytes to status and text, so that any
+ * server can carry it.
+ *
+ * @param path behind the node's base URL: `/events/broadcast`, exactly
+ * @returns never rejects. 200 with a signed envelope (a broadcast: `null`, and its events are durable); 400 with one of the protocol's four
+ *   errors; 403 not allowed; 404 no such path; 413 too large; 422 malformed, naming the field; 503 the store cannot now
+ */
+export async function handleRequest(path: string, body: Uint8Array, deps: RequestDeps): Promise<NodeReply> {
+  const limits = { ...DEFAULT_REQUEST_LIMITS, ...deps.limits }
+  if (!isEndpointPath(path)) return detailReply(404, 'Not Found')
+  if (body.length > limits.maxBodyBytes) return detailReply(413, `The body is longer than ${limits.maxBodyBytes} bytes`)
+  try {
+    return await answer(path, parseEnvelope(body), { ...deps, limits })
+  } catch (error) {
+    if (error instanceof ProtocolError) {
+      deps.log.info('refused a malformed request', { path, error: error.message })
+      return malformedReply(error)
+    }
+    if (error instanceof WireError) {
+      deps.log.info('refused an envelope', { path, error: error.message })
+      return wireErrorReply(error.code)
+    }
+    if (error instanceof StoreError) {
+      deps.log.error('cannot answer, the store is not available', { path, error: error.message })
+      return unavailableReply('The store is not available, try again later', RETRY_AFTER_SECONDS)
+    }
+    // Ours to mend; the caller is told nothing of the inside.
+    deps.log.error('failed to answer a request', { path, error })
+    return detailReply(500, 'Internal Server Error')
+  }
+}
+
+async function answer(
+  path: EndpointPath,
+  envelope: UnverifiedEnvelope,
+  deps: RequestDeps & { limits: RequestLimits },
+): Promise<NodeReply> {
+  const { identity, graph, mayCall } = deps
+  const source = envelope.source_node
+  // Read before it is verified: a stranger's key comes inside the payload.
+  const payload = parsePayload(envelope.payload, ENDPOINTS[path].request)
+  const known =
+    graph.profile(source) ?? (payload.type === 'events_payload' ? introducedProfile(source, payload) : undefined)
+  authenticateEnvelope(envelope, known?.public_key, identity.rid)
+  if (mayCall !== undefined && !mayCall(source, path)) return detailReply(403, `${source} may not call ${path}`)
+
+  const context: ServiceContext = { ...deps, source }
+  const signed = (reply: ResponsePayload): NodeReply => signedReply(payloadText(reply), context)
+  switch (payload.type) {
+    case 'events_payload':
+      await serveBroadcast(payload, envelope, context)
+      return jsonReply(200, 'null')
+    case 'poll_events': {
+      const { text, finished } = await servePoll(payload, context)
+      return { ...signedReply(text, context), finished }
+    }
+    case 'fetch_rids':
+      return signed(await serveRids(payload, context))
+    case 'fetch_manifests':
+      return signed(await serveManifests(payload, context))
+    case 'fetch_bundles':
+      return signed(await serveBundles(payload, context))
+  }
+}
+
+function signedReply(text: string, { identity, source }: ServiceContext): NodeReply {
+  return jsonReply(200, signEnvelope({ payloadText: text, source: identity.rid, target: source }, identity.privateKey))
+}

@@ -1,0 +1,220 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { asRid, defineRidType, edgeRid, nodeNameOf } from '@koi-mcp/protocol'
+import type { Rid } from '@koi-mcp/protocol'
+import { DomainExtension } from '../domain/domain-extension.ts'
+import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
+import { ConsumerNode } from './consumer-node.ts'
+import { CoordinatorNode } from './coordinator-node.ts'
+import type { KoiNode } from './koi-node.ts'
+import type { NodeOptions } from './node-options.ts'
+import { ProducerNode } from './producer-node.ts'
+
+const NoteRID = defineRidType('orn:notes.note')
+
+class NotesExtension extends DomainExtension {
+  readonly name = 'notes'
+  override get ridTypes() {
+    return [NoteRID]
+  }
+}
+
+const ANY_PORT = 'http://127.0.0.1:0/koi-net'
+const running: KoiNode[] = []
+const folders: string[] = []
+
+async function up<N extends KoiNode>(node: N): Promise<N> {
+  running.push(node)
+  await node.start()
+  return node
+}
+
+const options = (name: string, more: Partial<NodeOptions> = {}) => ({
+  name,
+  baseUrl: ANY_PORT,
+  domains: [new NotesExtension()],
+  ...more,
+})
+
+const urlOf = (node: KoiNode): string => node.identity.profile.base_url ?? ''
+
+async function network(more: Partial<NodeOptions> = {}) {
+  const coordinator = await up(new CoordinatorNode(options('coordinator')))
+  const firstContact = urlOf(coordinator)
+  const producer = await up(new ProducerNode(options('producer', { firstContact, ...more })))
+  const consumer = await up(new ConsumerNode(options('consumer', { firstContact })))
+  await subscribed(producer, consumer)
+  return { coordinator, producer, consumer }
+}
+
+async function until<T>(what: string, found: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  const deadline = Date.now() + 15_000
+  for (;;) {
+    const value = await found()
+    if (value !== undefined && value !== false) return value
+    if (Date.now() > deadline) throw new Error(`never came: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+const subscribed = (provider: KoiNode, subscriber: KoiNode) =>
+  until(`${subscriber.identity.name} subscribed to ${provider.identity.name}`, () => {
+    const edge = subscriber.graph.edge(provider.identity.rid, subscriber.identity.rid)
+    return edge?.profile.status === 'APPROVED' ? edge : undefined
+  })
+
+const textOf = (node: KoiNode, rid: Rid) => async (): Promise<string | undefined> =>
+  (await node.store.read(rid))?.bundle.contents.text
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'koi-node-'))
+  folders.push(path)
+  return path
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((node) => node.stop()))
+  await Promise.all(folders.splice(0).map((path) => rm(path, { recursive: true })))
+})
+
+describe('a network of three nodes', () => {
+  it('meets through the coordinator, subscribes, and passes NEW, UPDATE and FORGET on', async () => {
+    const { coordinator, producer, consumer } = await network()
+    const changes: string[] = []
+    consumer.onChange(({ eventType, rid }: KnowledgeChange) => {
+      if (NoteRID.matches(rid)) changes.push(eventType)
+    })
+    const rid = NoteRID.of('first')
+    await producer.publish({ rid, contents: { text: 'one', size: 1 } })
+    expect(await until('the note', textOf(consumer, rid))).toBe('{"text":"one","size":1}')
+    expect(await until('the note there', textOf(coordinator, rid))).toBe('{"text":"one","size":1}')
+    expect((await consumer.store.read(rid))?.origin).toBe(producer.identity.rid)
+
+    await producer.publish({ rid, contents: { text: 'two' } })
+    await until('the update', async () => ((await textOf(consumer, rid)()) === '{"text":"two"}' ? true : undefined))
+    await producer.forget(rid)
+    await until('the end', async () => ((await consumer.store.read(rid)) === undefined ? true : undefined))
+    await consumer.idle()
+    expect(changes).toEqual(['NEW', 'UPDATE', 'FORGET'])
+  })
+
+  it('knows every node and edge of the network at the coordinator', async () => {
+    const { coordinator, producer, consumer } = await network()
+    const nodes = coordinator.graph.nodes().map(nodeNameOf).sort()
+    expect(nodes).toEqual(['consumer', 'coordinator', 'producer'])
+    await subscribed(producer, coordinator)
+    const edge = consumer.graph.edge(producer.identity.rid, consumer.identity.rid)
+    expect(edge).toEqual({
+      rid: edgeRid(producer.identity.rid, consumer.identity.rid),
+      profile: {
+        source: producer.identity.rid,
+        target: consumer.identity.rid,
+        edge_type: 'WEBHOOK',
+        status: 'APPROVED',
+        rid_types: ['orn:notes.note'],
+      },
+    })
+  })
+
+  it('catches up with what was published before it came', async () => {
+    const coordinator = await up(new CoordinatorNode(options('coordinator')))
+    const firstContact = urlOf(coordinator)
+    const producer = await up(new ProducerNode(options('producer', { firstContact })))
+    const rids = Array.from({ length: 260 }, (_, index) => NoteRID.of(`n ${index}%#é`))
+    await Promise.all(rids.map((rid, index) => producer.publish({ rid, contents: { index } })))
+    const consumer = await up(new ConsumerNode(options('consumer', { firstContact })))
+    await until('all notes', async () =>
+      (await consumer.store.countByType()).get(NoteRID.name) === rids.length ? true : undefined,
+    )
+    expect(await textOf(consumer, rids[7] as Rid)()).toBe('{"index":7}')
+  })
+
+  it('serves a partial node that polls', async () => {
+    const { coordinator, producer } = await network()
+    const partial = await up(
+      new ConsumerNode(
+        options('partial', { baseUrl: undefined, firstContact: urlOf(coordinator), network: { pollIntervalMs: 50 } }),
+      ),
+    )
+    expect(partial.identity.profile).toMatchObject({ node_type: 'PARTIAL' })
+    await subscribed(producer, partial)
+    const rid = NoteRID.of('polled')
+    await producer.publish({ rid, contents: { polled: true } })
+    await until('the polled note', textOf(partial, rid))
+    await producer.forget(rid)
+    await until('the polled end', async () => ((await partial.store.read(rid)) === undefined ? true : undefined))
+  })
+})
+
+describe('a node that stops', () => {
+  it('comes back as the same node and is told what it missed', async () => {
+    const { coordinator, producer } = await network()
+    const state = await folder()
+    const late = options('late', { state, firstContact: urlOf(coordinator) })
+    const first = await up(new ConsumerNode({ ...late, baseUrl: 'http://127.0.0.1:0/koi-net' }))
+    await subscribed(producer, first)
+    const { rid: self } = first.identity
+    const baseUrl = urlOf(first)
+    const gone = NoteRID.of('goes while it is away')
+    await producer.publish({ rid: gone, contents: { here: 1 } })
+    await until('the first note', textOf(first, gone))
+    await first.stop()
+    const missed = NoteRID.of('missed')
+    await producer.publish({ rid: missed, contents: { here: 2 } })
+    await producer.forget(gone)
+    const again = await up(new ConsumerNode({ ...late, baseUrl }))
+    expect(again.identity.rid).toBe(self)
+    await until('the missed note', textOf(again, missed))
+    await until('the missed end', async () => ((await again.store.read(gone)) === undefined ? true : undefined))
+  })
+
+  it('refuses the folder of another node, saying which', async () => {
+    const state = await folder()
+    const one = await up(new ProducerNode(options('one', { state })))
+    const { rid } = one.identity
+    await one.stop()
+    await expect(new ProducerNode(options('two', { state })).start()).rejects.toThrow(
+      new RegExp(`the state folder belongs to the node ${rid.replace('+', '\\+')}`),
+    )
+  })
+
+  it('refuses a wrong key password, saying what to do', async () => {
+    const state = await folder()
+    const one = await up(new ProducerNode(options('one', { state, keyPassword: 'right' })))
+    await one.stop()
+    const wrong = new ProducerNode(options('one', { state, keyPassword: 'wrong' }))
+    await expect(wrong.start()).rejects.toThrow(/cannot open the private key .*private\.pem: .*password/)
+  })
+})
+
+describe('publishing', () => {
+  it('starts the node by itself, and takes an idempotency key once', async () => {
+    const producer = new ProducerNode(options('producer'))
+    running.push(producer)
+    const rid = NoteRID.of('x')
+    const first = await producer.publish({ rid, contents: { n: 1 } }, { idempotencyKey: 'k' })
+    const again = await producer.publish({ rid, contents: { n: 2 } }, { idempotencyKey: 'k' })
+    expect(again).toEqual({ rid, place: first.place })
+    await producer.idle()
+    expect(await textOf(producer, rid)()).toBe('{"n":1}')
+  })
+
+  it.each([
+    [{ rid: 'nonsense', contents: {} }, /rid/],
+    [{ rid: `orn:notes.note:${'x'.repeat(200)}`, contents: {} }, /215 bytes of UTF-8/],
+    [{ rid: 'orn:koi-net.node:a+b', contents: {} }, /kept by the node itself/],
+    [{ schema: 'Nothing', object: {} }, /no schema is named Nothing/],
+    [{ some: 'thing' }, /./],
+  ])('refuses %j', async (input, problem) => {
+    const producer = await up(new ProducerNode(options('producer')))
+    await expect(producer.publish(input)).rejects.toThrow(problem)
+    expect(await producer.store.listRids({ types: [NoteRID.name] })).toEqual([])
+  })
+})
+
+it('says what to do when it is used before its start', () => {
+  expect(() => new ProducerNode(options('p')).identity).toThrow('start the node first: await node.start()')
+  expect(asRid('orn:notes.note:x')).toBe(NoteRID.of('x'))
+})

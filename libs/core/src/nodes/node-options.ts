@@ -1,0 +1,56 @@
+import type { Clock } from '../clock.ts'
+import type { DomainExtension } from '../domain/domain-extension.ts'
+import type { Logger } from '../logger.ts'
+
+/** What an application says to embed a node. */
+export interface NodeOptions {
+  /** The node's name: the part of its RID that people read. */
+  readonly name: string
+  /**
+   * Where the node answers: `http://host:port/koi-net`. Port 0 takes any that is free. Absent: a partial node, which only calls and polls.
+   */
+  readonly baseUrl?: string | undefined
+  /** Folder of the key and the store. Absent: both live in memory, and every start is another node. */
+  readonly state?: string | undefined
+  /** Password of the private key; absent, the key is guarded by its file's mode alone. */
+  readonly keyPassword?: string | undefined
+  readonly domains?: readonly DomainExtension[] | undefined
+  /** Which of the domains act on this node; all of them by default. */
+  readonly domainNames?: readonly string[] | undefined
+  /** Base URL of the node to introduce oneself to. */
+  readonly firstContact?: string | undefined
+  /** Pins that node's RID; absent, it is trusted on first use. */
+  readonly firstContactRid?: string | undefined
+  /**
+   * `true` (default): the node opens its own HTTP server on the address of `baseUrl`. `false`: the application carries `handleRequest`
+   * and `wellKnown` itself.
+   */
+  readonly listen?: boolean | undefined
+  readonly network?: NetworkOptions | undefined
+  /** `full` (default): acknowledged survives the loss of power. `normal`: it survives the end of the process. */
+  readonly durability?: 'full' | 'normal' | undefined
+  readonly log?: Logger | undefined
+  readonly clock?: Clock | undefined
+}
+
+export interface NetworkOptions {
+  /** Milliseconds; default 10,000. */
+  readonly connectTimeoutMs?: number | undefined
+  /** Milliseconds; default 30,000. */
+  readonly requestTimeoutMs?: number | undefined
+  /** Runs of one piece of knowledge before it becomes a dead letter; default 3. */
+  readonly maxRetries?: number | undefined
+  /** Each wait is this many times the one before; default 1.5. */
+  readonly backoffFactor?: number | undefined
+  /** How often a partial node polls, in milliseconds; default 5,000. */
+  readonly pollIntervalMs?: number | undefined
+}
+
+/** What a kind of node brings to the assembly. */
+export interface NodeRole {
+  readonly role: 'coordinator' | 'producer' | 'consumer'
+  /** RID types whose events and state the node provides. */
+  readonly provides: { readonly event: readonly string[]; readonly state: readonly string[] }
+  /** RID types the node wants to hear of. */
+  readonly interest: readonly string[]
+}

@@ -1,0 +1,106 @@
+import type { Rid } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import { AdapterRunner } from '../domain/adapter-runner.ts'
+import type { KnowledgeAdapter } from '../domain/adapter.ts'
+import { NetworkGraph } from '../graph/network-graph.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
+import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
+import type { Logger } from '../logger.ts'
+import { addressBook } from '../network/address-book.ts'
+import type { BackoffOptions } from '../network/backoff.ts'
+import { CatchUps } from '../network/catch-ups.ts'
+import { DeliveryWorker } from '../network/delivery.ts'
+import { FirstContact } from '../network/first-contact.ts'
+import { Handshaker } from '../network/handshaker.ts'
+import { HttpExchange } from '../network/http-exchange.ts'
+import { HttpPeerClient } from '../network/http-peer-client.ts'
+import { IntroducingClient } from '../network/introducing-client.ts'
+import { Poller } from '../network/poller.ts'
+import { ProfileEvents } from '../network/profile-events.ts'
+import { Resolver } from '../network/resolver.ts'
+import type { HandlerChain } from '../pipeline/handler-chain.ts'
+import { InboxWorker } from '../pipeline/inbox-worker.ts'
+import type { AppliedKnowledge } from '../pipeline/pipeline.ts'
+import { Pipeline } from '../pipeline/pipeline.ts'
+import type { NodeStore } from '../store/node-store.ts'
+import type { NetworkOptions } from './node-options.ts'
+
+/** What the parts of a running node are made from. */
+export interface NodeMaterial {
+  readonly identity: NodeIdentity
+  readonly store: NodeStore
+  readonly handlers: HandlerChain
+  readonly adapters: readonly KnowledgeAdapter[]
+  readonly firstContact: { readonly url: string; readonly rid: Rid | undefined } | undefined
+  readonly network: NetworkOptions
+  readonly log: Logger
+  readonly clock: Clock
+  /** Aborted when the node stops. */
+  readonly signal: AbortSignal
+  readonly onApplied: (applied: AppliedKnowledge) => void
+  readonly onChange: (change: KnowledgeChange) => void
+}
+
+export type NodeParts = ReturnType<typeof assembleNode>
+
+const MAX_ATTEMPTS = 3
+const BACKOFF_FACTOR = 1.5
+const LANES_AT_ONCE = 8
+
+/** The whole wiring of a node on one page. */
+export function assembleNode(material: NodeMaterial) {
+  const { identity, store, handlers, adapters, network, log, clock, signal, onApplied, onChange } = material
+  const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
+  const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
+  const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
+  const self = identity.rid
+
+  const http = new HttpExchange({
+    connectTimeoutMs: network.connectTimeoutMs,
+    requestTimeoutMs: network.requestTimeoutMs,
+  })
+  const graph = new NetworkGraph(self)
+  const contact =
+    material.firstContact && new FirstContact({ ...material.firstContact, http, store, log, clock, backoff })
+  const addressOf = addressBook(graph, () => contact?.known)
+  const profileEvents = new ProfileEvents({ identity, store, clock })
+  const direct = new HttpPeerClient({ identity, addressOf, http, log, signal })
+  const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
+  const catchUps = new CatchUps({ self, client, store, log, backoff })
+  const resolver = new Resolver({ self, client, graph, store, log, clock, signal })
+  const pipeline = new Pipeline({ handlers, store, graph, identity, client, log, signal, maxAttempts, onApplied })
+  const inbox = new InboxWorker({
+    store,
+    pipeline,
+    owner: `inbox-${crypto.randomUUID()}`,
+    log,
+    clock,
+    concurrency: LANES_AT_ONCE,
+    maxAttempts,
+    backoffFactor,
+  })
+  const delivery = new DeliveryWorker({
+    store,
+    client: direct,
+    graph,
+    addressOf,
+    ownProfileEvent: () => profileEvents.introduction(),
+    log,
+    clock,
+    backoff,
+  })
+  const handshaker = new Handshaker({ client: direct, profileEvents, graph, store, log, clock, backoff })
+  const poller = new Poller({
+    self,
+    client,
+    graph,
+    store,
+    firstContact: () => contact?.known?.rid,
+    log,
+    clock,
+    intervalMs: network.pollIntervalMs ?? 5_000,
+  })
+  const adapterRunner = new AdapterRunner({ knowledge: store, adapters, log })
+  adapterRunner.onChange(onChange)
+  return { http, graph, contact, client, catchUps, resolver, inbox, delivery, handshaker, poller, adapterRunner }
+}

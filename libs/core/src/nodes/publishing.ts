@@ -1,0 +1,81 @@
+import { KOI_NET_EDGE, KOI_NET_NODE, REFERENCE_MAX_RID_BYTES, asRid, contentsOf, ridTypeOf } from '@koi-mcp/protocol'
+import type { Contents, Rid } from '@koi-mcp/protocol'
+import type { SchemaRegistry } from '../domain/schema-registry.ts'
+
+/**
+ * What `publish` takes: an instance of a registered schema (its RID follows from the schema), an RID with contents, or the
+ * name of a schema with a plain object.
+ */
+export type Publishable =
+  { readonly rid: string; readonly contents: object } | { readonly schema: string; readonly object: object } | object
+
+/** What was to be published is not fit for it; the message names the field and the fix. Nothing was kept. */
+export class PublishError extends Error {
+  readonly code = 'PUBLISH'
+}
+
+/**
+ * Checks and completes what is to be published.
+ * @throws PublishError, or `SchemaError` with every problem of the object
+ */
+export function toKnowledge(schemas: SchemaRegistry, input: Publishable): { rid: Rid; contents: Contents } {
+  if (isRidWithContents(input)) {
+    const rid = checkedRid(input.rid)
+    schemas.validateContents(rid, input.contents)
+    return { rid, contents: contentsFor(rid, input.contents) }
+  }
+  const object = isSchemaWithObject(input) ? schemas.validate(input.schema, input.object) : input
+  const rid = checkedRid(ridFor(schemas, object))
+  schemas.validateContents(rid, object)
+  return { rid, contents: contentsFor(rid, object) }
+}
+
+function ridFor(schemas: SchemaRegistry, object: object): string {
+  try {
+    return schemas.ridFor(object)
+  } catch (error) {
+    throw new PublishError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+function checkedRid(text: string): Rid {
+  let rid: Rid
+  try {
+    rid = asRid(text, 'rid')
+  } catch (error) {
+    throw new PublishError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+  const bytes = Buffer.byteLength(rid)
+  if (bytes > REFERENCE_MAX_RID_BYTES) {
+    throw new PublishError(
+      `rid: is ${bytes} bytes of UTF-8, and other nodes keep at most ${REFERENCE_MAX_RID_BYTES}; shorten it`,
+    )
+  }
+  const type = ridTypeOf(rid)
+  if (type === KOI_NET_NODE.name || type === KOI_NET_EDGE.name) {
+    throw new PublishError(`rid: ${type} is kept by the node itself; publish another type`)
+  }
+  return rid
+}
+
+function contentsFor(rid: Rid, object: object): Contents {
+  try {
+    return contentsOf(object)
+  } catch (error) {
+    throw new PublishError(`contents of ${rid}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+function isRidWithContents(input: object): input is { rid: string; contents: object } {
+  return 'rid' in input && typeof input.rid === 'string' && 'contents' in input && isObject(input.contents)
+}
+
+function isSchemaWithObject(input: object): input is { schema: string; object: object } {
+  return 'schema' in input && typeof input.schema === 'string' && 'object' in input && isObject(input.object)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,30 @@
+import type { Bundle, EventType, Rid } from '@koi-mcp/protocol'
+import { eventText } from '@koi-mcp/protocol'
+import type { Emissions, NewArrival } from '../store/node-store.ts'
+
+/** Collects what the handlers of one step give rise to, to be committed with that step. */
+export class EmissionCollector {
+  #arrivals: NewArrival[] = []
+  #sends: { target: Rid; rid: Rid; eventText: string }[] = []
+  deadLetter: Error | undefined
+
+  push(arrival: NewArrival): void {
+    this.#arrivals.push(arrival)
+  }
+
+  send(target: Rid, event: { eventType: EventType; rid: Rid; bundle?: Bundle | undefined }): void {
+    this.#sends.push({
+      target,
+      rid: event.rid,
+      eventText: eventText({ rid: event.rid, event_type: event.eventType, ...event.bundle }),
+    })
+  }
+
+  /** What was collected so far; the collector is empty afterwards. */
+  take(): Emissions {
+    const taken = { arrivals: this.#arrivals, sends: this.#sends }
+    this.#arrivals = []
+    this.#sends = []
+    return taken
+  }
+}

@@ -1,0 +1,51 @@
+import { compareTimestamps, ridTypeOf } from '@koi-mcp/protocol'
+import { KOI_NET_EDGE, KOI_NET_NODE, parseEdgeProfile } from '@koi-mcp/protocol'
+import type { Rid } from '@koi-mcp/protocol'
+import type { HandlerFunction } from '../handler.ts'
+import { STOP_CHAIN } from '../handler.ts'
+
+/** Nobody else may speak about this node's own RID; a FORGET means delete. (`BasicRidHandler`) */
+export const basicRidHandler: HandlerFunction = (processor, kobj) => {
+  if (kobj.rid === processor.identity.rid && kobj.source !== undefined) {
+    processor.log.debug('dropped: only this node speaks about itself', { peer: kobj.source })
+    return STOP_CHAIN
+  }
+  return kobj.eventType === 'FORGET' ? { ...kobj, normalizedEventType: 'FORGET' } : undefined
+}
+
+/** Same hash or not newer: nothing to do. Else NEW or UPDATE, by what is cached. (`BasicManifestHandler`) */
+export const basicManifestHandler: HandlerFunction = async (processor, kobj) => {
+  if (kobj.manifest === undefined) return undefined
+  const cached = await processor.read(kobj.rid)
+  if (cached === undefined) return { ...kobj, normalizedEventType: 'NEW' }
+  const known = cached.bundle.manifest
+  if (known.sha256_hash === kobj.manifest.sha256_hash) return STOP_CHAIN
+  if (compareTimestamps(kobj.manifest.timestamp, known.timestamp) <= 0) {
+    processor.log.debug('dropped: not newer than what is cached', { rid: kobj.rid, peer: kobj.source })
+    return STOP_CHAIN
+  }
+  return { ...kobj, normalizedEventType: 'UPDATE' }
+}
+
+/**
+ * Tells the subscribers of a type that this node provides; of its own profile and edges always; of an edge also its other
+ * end; never the node that the news came from. (`BasicNetworkOutputFilter`)
+ */
+export const basicNetworkOutputFilter: HandlerFunction = (processor, kobj) => {
+  const { identity, graph } = processor
+  const type = ridTypeOf(kobj.rid)
+  const targets = new Set<Rid>(kobj.networkTargets)
+  let ours = false
+  if (kobj.source === undefined && type === KOI_NET_NODE.name) ours = kobj.rid === identity.rid
+  if (kobj.source === undefined && type === KOI_NET_EDGE.name && kobj.contents !== undefined) {
+    const { source, target } = parseEdgeProfile(kobj.contents)
+    ours = source === identity.rid || target === identity.rid
+    if (ours) targets.add(source === identity.rid ? target : source)
+  }
+  if (ours || identity.profile.provides.event.includes(type)) {
+    for (const subscriber of graph.subscribers(type)) targets.add(subscriber)
+  }
+  if (kobj.source !== undefined) targets.delete(kobj.source)
+  targets.delete(identity.rid)
+  return { ...kobj, networkTargets: targets }
+}

@@ -1,0 +1,80 @@
+import { KOI_NET_EDGE, KOI_NET_NODE, edgeProfileContents, edgeRid, parseEdgeProfile } from '@koi-mcp/protocol'
+import type { EdgeProfile } from '@koi-mcp/protocol'
+import type { HandlerFunction, HandlerResult, ProcessorContext } from '../handler.ts'
+import { STOP_CHAIN } from '../handler.ts'
+import type { KnowledgeObject } from '../knowledge-object.ts'
+
+/**
+ * Approves, refuses or drops edges that come from outside. An edge of ours is believed only from its other end, and never
+ * when it arrives approved without our proposal (the reference takes both). (`EdgeNegotiationHandler`; wire: Handshake and edges, 4)
+ */
+export const edgeNegotiationHandler: HandlerFunction = async (processor, kobj) => {
+  if (kobj.normalizedEventType === 'FORGET' || kobj.contents === undefined) return undefined
+  let edge: EdgeProfile
+  try {
+    edge = parseEdgeProfile(kobj.contents)
+  } catch (error) {
+    return drop(processor, kobj, `malformed edge: ${String(error)}`)
+  }
+  if (kobj.rid !== edgeRid(edge.source, edge.target))
+    return drop(processor, kobj, 'the edge RID is not that of its ends')
+  if (edge.source === edge.target) return drop(processor, kobj, 'an edge from a node to itself')
+  if (kobj.source === undefined) return undefined
+  const self = processor.identity.rid
+  if (edge.source === self) return asProvider(processor, kobj, edge)
+  if (edge.target === self) return asSubscriber(processor, kobj, edge)
+  return undefined
+}
+
+async function asProvider(
+  processor: ProcessorContext,
+  kobj: KnowledgeObject,
+  edge: EdgeProfile,
+): Promise<HandlerResult> {
+  const { identity, graph, log } = processor
+  if (kobj.source !== edge.target) return drop(processor, kobj, 'only the subscriber itself proposes its edge')
+  if (edge.status !== 'PROPOSED')
+    return drop(processor, kobj, 'an edge of ours arrived approved; only this node approves it')
+  const peer = graph.profile(edge.target)
+  if (peer === undefined) return drop(processor, kobj, 'the subscriber is unknown to this node')
+  const provided = new Set([...identity.profile.provides.event, KOI_NET_NODE.name, KOI_NET_EDGE.name])
+  const lacking = edge.rid_types.filter((type) => !provided.has(type))
+  const refusal =
+    edge.edge_type === 'WEBHOOK' && peer.node_type === 'PARTIAL'
+      ? 'a partial node cannot have a webhook edge'
+      : lacking.length > 0
+        ? `this node does not provide ${lacking.join(', ')}`
+        : undefined
+  if (refusal !== undefined) {
+    log.info(`refused a subscription: ${refusal}`, { peer: edge.target, rid: kobj.rid })
+    processor.send(edge.target, { eventType: 'FORGET', rid: kobj.rid })
+    return STOP_CHAIN
+  }
+  log.info('approved a subscription', { peer: edge.target, types: edge.rid_types })
+  processor.push({
+    rid: kobj.rid,
+    eventType: 'UPDATE',
+    contents: edgeProfileContents({ ...edge, status: 'APPROVED' }),
+  })
+  return undefined
+}
+
+async function asSubscriber(
+  processor: ProcessorContext,
+  kobj: KnowledgeObject,
+  edge: EdgeProfile,
+): Promise<HandlerResult> {
+  if (kobj.source !== edge.source)
+    return drop(processor, kobj, 'only the provider itself speaks of its edge to this node')
+  if (edge.status !== 'APPROVED') return undefined
+  if ((await processor.read(kobj.rid)) === undefined) {
+    return drop(processor, kobj, 'an edge arrived approved that this node did not propose')
+  }
+  processor.log.info('subscribed', { peer: edge.source, types: edge.rid_types })
+  return undefined
+}
+
+function drop(processor: ProcessorContext, kobj: KnowledgeObject, why: string): typeof STOP_CHAIN {
+  processor.log.warn(`dropped: ${why}`, { rid: kobj.rid, peer: kobj.source })
+  return STOP_CHAIN
+}

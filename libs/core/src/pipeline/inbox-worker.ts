@@ -1,0 +1,164 @@
+import { PermanentError, TransientError } from '../domain/handler-errors.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import type { LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
+import { LeaseLostError, NO_EMISSIONS, StoreError } from '../store/node-store.ts'
+import type { Pipeline } from './pipeline.ts'
+
+export interface InboxWorkerOptions {
+  readonly store: NodeStore
+  readonly pipeline: Pick<Pipeline, 'run'>
+  readonly owner: string
+  readonly log: Logger
+  readonly clock: Clock
+  /** Lanes worked off side by side. */
+  readonly concurrency: number
+  readonly maxAttempts: number
+  readonly backoffFactor: number
+}
+
+const LEASE_MS = 30_000
+const FIRST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 300_000
+/** The sweep: work is found at latest after this long, should a wake-up be lost. */
+const SWEEP_MS = 5_000
+const OUTAGE_PAUSE_MS = 1_000
+
+/** Takes lanes that have work and runs their arrivals through the pipeline, in order within a lane. */
+export class InboxWorker {
+  readonly #options: InboxWorkerOptions
+  readonly #running = new Set<Promise<void>>()
+  #stopped = false
+  #scanning = false
+  #again = false
+  #timer: NodeJS.Timeout | undefined
+  #unsubscribe: (() => void) | undefined
+
+  constructor(options: InboxWorkerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#options.store.onWake(({ inbox }) => {
+      if (inbox) this.#wake()
+    })
+    this.#wake()
+  }
+
+  /** Ends after the arrivals being worked on; what is behind them stays in the inbox. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#unsubscribe?.()
+    clearTimeout(this.#timer)
+    await Promise.all(this.#running)
+  }
+
+  #wake(): void {
+    if (this.#stopped) return
+    if (this.#scanning) {
+      this.#again = true
+      return
+    }
+    this.#scanning = true
+    const scan = this.#scan().finally(() => {
+      this.#scanning = false
+      this.#running.delete(scan)
+      if (this.#again) {
+        this.#again = false
+        this.#wake()
+      }
+    })
+    this.#running.add(scan)
+  }
+
+  async #scan(): Promise<void> {
+    const { store, owner, log, concurrency, clock } = this.#options
+    clearTimeout(this.#timer)
+    let pause = SWEEP_MS
+    try {
+      while (!this.#stopped && this.#lanes < concurrency) {
+        const lease = await store.takeLane(owner, LEASE_MS)
+        if (lease === undefined) break
+        this.#work(lease)
+      }
+      const { nextDueAt } = await store.inboxState()
+      if (nextDueAt !== undefined && nextDueAt > clock()) pause = Math.min(SWEEP_MS, nextDueAt - clock())
+    } catch (error) {
+      log.error(`the store does not answer, the inbox waits: ${String(error)}`)
+      pause = OUTAGE_PAUSE_MS
+    }
+    if (this.#stopped) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#wake(), pause)
+    this.#timer.unref()
+  }
+
+  #lanes = 0
+
+  #work(lease: LaneLease): void {
+    this.#lanes += 1
+    const lane = this.#lane(lease)
+      .catch((error: unknown) => {
+        if (!(error instanceof LeaseLostError)) {
+          this.#options.log.error(`a lane stopped: ${String(error)}`, { lane: lease.lane })
+        }
+      })
+      .finally(() => {
+        this.#lanes -= 1
+        this.#running.delete(lane)
+        this.#wake()
+      })
+    this.#running.add(lane)
+  }
+
+  async #lane(lease: LaneLease): Promise<void> {
+    const { store } = this.#options
+    const renewal = setInterval(() => {
+      store.renewLane(lease, LEASE_MS).catch(() => undefined) // The next write under the lease finds out.
+    }, LEASE_MS / 3)
+    renewal.unref()
+    try {
+      while (!this.#stopped) {
+        const arrival = await store.nextArrival(lease)
+        if (arrival === undefined) break
+        if (!(await this.#run(lease, arrival))) break
+      }
+    } finally {
+      clearInterval(renewal)
+      await store.releaseLane(lease)
+    }
+  }
+
+  /** Runs one arrival; answers whether the lane may go on. */
+  async #run(lease: LaneLease, arrival: PendingArrival): Promise<boolean> {
+    const { store, pipeline, log, clock, maxAttempts } = this.#options
+    const fields = { rid: arrival.rid, peer: arrival.source }
+    try {
+      await pipeline.run(lease, arrival)
+      return true
+    } catch (error) {
+      if (error instanceof LeaseLostError || (error instanceof StoreError && isOutage(error))) throw error
+      const message = error instanceof Error ? error.message : String(error)
+      const attempt = arrival.attempts + 1
+      if (error instanceof TransientError && attempt < maxAttempts) {
+        const dueAt = clock() + (error.delayMs ?? this.#backoff(attempt))
+        log.warn(`will be tried again (attempt ${attempt} of ${maxAttempts}): ${message}`, fields)
+        await store.retryLater(lease, arrival.place, { error: message, dueAt, countAttempt: true })
+        return false
+      }
+      const expected = error instanceof TransientError || error instanceof PermanentError
+      log.error(`put among the dead letters: ${message}`, expected ? fields : { ...fields, error })
+      await store.deadLetter(lease, arrival.place, message, NO_EMISSIONS)
+      return true
+    }
+  }
+
+  #backoff(attempt: number): number {
+    const delay = Math.min(FIRST_RETRY_MS * this.#options.backoffFactor ** (attempt - 1), LONGEST_RETRY_MS)
+    return delay * (0.75 + Math.random() / 2)
+  }
+}
+
+function isOutage(error: StoreError): boolean {
+  return error.code === 'UNAVAILABLE' || error.code === 'FULL'
+}

@@ -1,0 +1,207 @@
+import type { Bundle, Contents, EventType, Rid } from '@koi-mcp/protocol'
+import { sha256Contents } from '@koi-mcp/protocol'
+import { PermanentError, TransientError } from '../domain/handler-errors.ts'
+import type { NetworkGraph } from '../graph/network-graph.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
+import type { Logger } from '../logger.ts'
+import type { PeerClient } from '../network/peer-client.ts'
+import { PeerError } from '../network/peer-client.ts'
+import type { LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
+import { EmissionCollector } from './emissions.ts'
+import type { HandlerChain } from './handler-chain.ts'
+import { HandlerType, STOP_CHAIN } from './handler.ts'
+import type { ProcessorContext, StopChain } from './handler.ts'
+import type { KnowledgeObject } from './knowledge-object.ts'
+
+export interface PipelineOptions {
+  readonly handlers: HandlerChain
+  readonly store: NodeStore
+  readonly graph: NetworkGraph
+  readonly identity: NodeIdentity
+  readonly client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>
+  readonly log: Logger
+  readonly signal: AbortSignal
+  /** Runs of one object before it becomes a dead letter (`network.max_retries`). */
+  readonly maxAttempts: number
+  /** Called after a change of the cache is durable. */
+  readonly onApplied?: (applied: AppliedKnowledge) => void
+}
+
+/** A change of the cache as the pipeline made it. */
+export interface AppliedKnowledge {
+  readonly rid: Rid
+  readonly eventType: EventType
+  readonly source?: Rid | undefined
+  readonly contents?: Contents | undefined
+}
+
+/**
+ * RID → Manifest → Bundle → [cache] → Network → [send] → Final, as the reference's `KnowledgePipeline`. Each arrow across a
+ * bracket is one durable step of the store; an arrival met again after a crash goes on behind the last step that was made.
+ */
+export class Pipeline {
+  readonly #options: PipelineOptions
+
+  constructor(options: PipelineOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes one arrival from where it stands to its end.
+   * @throws {TransientError} to be tried again later; `PermanentError` and anything else: never will do.
+   * @throws whatever the store throws: an outage, or `LeaseLostError`.
+   */
+  async run(lease: LaneLease, arrival: PendingArrival): Promise<void> {
+    const emitted = new EmissionCollector()
+    const context = this.#context(arrival, emitted)
+    let kobj = fromArrival(arrival)
+    if (arrival.phase === 'received') {
+      const reached = await this.#untilCache(kobj, context)
+      if (reached === STOP_CHAIN) return this.#end(lease, arrival, emitted)
+      kobj = await this.#apply(lease, arrival, reached, emitted)
+    }
+    if (arrival.phase !== 'final') {
+      const networked = await this.#options.handlers.run(HandlerType.Network, kobj, context)
+      if (networked === STOP_CHAIN) return this.#end(lease, arrival, emitted)
+      kobj = networked
+      if (emitted.deadLetter !== undefined) return this.#end(lease, arrival, emitted)
+      await this.#options.store.announce(lease, arrival.place, [...kobj.networkTargets], emitted.take())
+    }
+    await this.#options.handlers.run(HandlerType.Final, kobj, context)
+    await this.#end(lease, arrival, emitted)
+  }
+
+  async #end(lease: LaneLease, arrival: PendingArrival, emitted: EmissionCollector): Promise<void> {
+    const { store } = this.#options
+    const failure = emitted.deadLetter
+    if (failure === undefined) await store.finish(lease, arrival.place, emitted.take())
+    else await store.deadLetter(lease, arrival.place, failure.message, emitted.take())
+  }
+
+  async #apply(
+    lease: LaneLease,
+    arrival: PendingArrival,
+    kobj: KnowledgeObject & { readonly normalizedEventType: EventType },
+    emitted: EmissionCollector,
+  ): Promise<KnowledgeObject> {
+    const { store, graph, onApplied } = this.#options
+    const { rid, source, normalizedEventType: type } = kobj
+    const applied = await store.apply(
+      lease,
+      arrival.place,
+      type === 'FORGET'
+        ? { kind: 'forget' }
+        : { kind: 'write', normalizedEventType: type, bundle: bundleOf(kobj), origin: source },
+      emitted.take(),
+    )
+    graph.observe(rid, type === 'FORGET' ? undefined : kobj.contents)
+    onApplied?.({ rid, eventType: type, source, contents: kobj.contents })
+    return { ...kobj, previous: type === 'UPDATE' ? applied.previous : undefined }
+  }
+
+  /** The phases before the cache; STOP_CHAIN also where nothing is to happen to it. */
+  async #untilCache(
+    start: KnowledgeObject,
+    context: ProcessorContext,
+  ): Promise<(KnowledgeObject & { normalizedEventType: EventType }) | StopChain> {
+    const { log } = this.#options
+    let kobj = await this.#options.handlers.run(HandlerType.Rid, start, context)
+    if (kobj === STOP_CHAIN) return STOP_CHAIN
+    if (kobj.eventType === 'FORGET') {
+      const cached = await this.#options.store.read(kobj.rid)
+      if (cached === undefined) return STOP_CHAIN
+      kobj = { ...kobj, manifest: cached.bundle.manifest, contents: cached.bundle.contents }
+    } else {
+      const withManifest = await this.#withManifest(kobj)
+      if (withManifest === undefined) return STOP_CHAIN
+      kobj = await this.#options.handlers.run(HandlerType.Manifest, withManifest, context)
+      if (kobj === STOP_CHAIN) return STOP_CHAIN
+      const whole = await this.#withContents(kobj)
+      if (whole === undefined) return STOP_CHAIN
+      const wrong = mismatch(whole)
+      if (wrong !== undefined) {
+        log.warn(`dropped: ${wrong}`, { rid: kobj.rid, peer: kobj.source })
+        return STOP_CHAIN
+      }
+      kobj = whole
+    }
+    kobj = await this.#options.handlers.run(HandlerType.Bundle, kobj, context)
+    if (kobj === STOP_CHAIN || kobj.normalizedEventType === undefined) return STOP_CHAIN
+    return { ...kobj, normalizedEventType: kobj.normalizedEventType }
+  }
+
+  async #withManifest(kobj: KnowledgeObject): Promise<KnowledgeObject | undefined> {
+    if (kobj.manifest !== undefined) return kobj
+    const { source, rid } = kobj
+    if (source === undefined) return undefined
+    const { manifests } = await this.#fetch(() => this.#options.client.fetchManifests(source, { rids: [rid] }))
+    const manifest = manifests.find((candidate) => candidate.rid === rid)
+    return manifest && { ...kobj, manifest }
+  }
+
+  async #withContents(kobj: KnowledgeObject): Promise<KnowledgeObject | undefined> {
+    if (kobj.contents !== undefined) return kobj
+    const { source, rid } = kobj
+    if (source === undefined) return undefined
+    const { bundles } = await this.#fetch(() => this.#options.client.fetchBundles(source, [rid]))
+    const bundle = bundles.find((candidate) => candidate.manifest.rid === rid)
+    // The source's bundle counts: it may be newer than the manifest that announced it.
+    return bundle && { ...kobj, manifest: bundle.manifest, contents: bundle.contents }
+  }
+
+  async #fetch<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      const message = `could not fetch from ${error.peer}: ${error.message}`
+      throw error.retryable
+        ? new TransientError(message, { cause: error })
+        : new PermanentError(message, { cause: error })
+    }
+  }
+
+  #context(arrival: PendingArrival, emitted: EmissionCollector): ProcessorContext {
+    const { store, graph, identity, log, signal, maxAttempts } = this.#options
+    return {
+      identity,
+      graph,
+      log,
+      signal,
+      attempt: arrival.attempts + 1,
+      maxAttempts,
+      read: (rid) => store.read(rid),
+      listRids: (types) => store.listRids({ types }),
+      push: (pushed) => emitted.push(pushed),
+      send: (target, event) => emitted.send(target, event),
+      deadLetter: (error) => {
+        emitted.deadLetter = error
+      },
+    }
+  }
+}
+
+function fromArrival(arrival: PendingArrival): KnowledgeObject {
+  const { rid, manifest, contents, eventType, source, applied } = arrival
+  const base = { rid, manifest, contents, eventType, source, networkTargets: new Set<Rid>() }
+  if (applied === undefined) return base
+  const { normalizedEventType, previous } = applied
+  // After a FORGET was applied, the bundle that went is what the later phases look at.
+  if (normalizedEventType === 'FORGET') return { ...base, normalizedEventType, ...previous }
+  return { ...base, normalizedEventType, previous }
+}
+
+function bundleOf({ rid, manifest, contents }: KnowledgeObject): Bundle {
+  if (manifest === undefined || contents === undefined) {
+    throw new PermanentError(`a handler asked to cache ${rid} without its manifest or contents`)
+  }
+  return { manifest, contents }
+}
+
+/** What is wrong between RID, manifest and contents; the reference checks none of this. */
+function mismatch({ rid, manifest, contents }: KnowledgeObject): string | undefined {
+  if (manifest === undefined || contents === undefined) return 'the bundle is not whole'
+  if (manifest.rid !== rid) return `the manifest is of another RID, ${manifest.rid}`
+  if (manifest.sha256_hash !== sha256Contents(contents.value)) return 'the contents do not match the manifest hash'
+  return undefined
+}

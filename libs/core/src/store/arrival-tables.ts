@@ -1,0 +1,79 @@
+import { formatTimestamp, generateManifest, parseTimestamp } from '@koi-mcp/protocol'
+import type { Manifest } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import type { Wake } from './group-commit.ts'
+import { laneOf } from './lanes.ts'
+import type { Accepted, NewArrival, OnceKey } from './node-store.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+
+const INSERT = `
+  INSERT INTO inbox (lane, head, due_at, accepted_at, rid, event_type, source, manifest, contents)
+  VALUES (?1, NOT EXISTS (SELECT 1 FROM inbox WHERE lane = ?1), ?2, ?2, ?3, ?4, ?5, ?6, ?7)`
+
+/** The way in: places, stamps of our own knowledge, and keys that let an acceptance happen once. */
+export class ArrivalTables {
+  readonly #db: SqliteDatabase
+  readonly #clock: Clock
+
+  constructor(db: SqliteDatabase, clock: Clock) {
+    this.#db = db
+    this.#clock = clock
+  }
+
+  accept(arrivals: readonly NewArrival[], once: OnceKey | undefined, wake: Wake): Accepted {
+    const places = once === undefined ? undefined : this.#seen(once)
+    if (places !== undefined) return { places, repeated: true }
+    const accepted = { places: this.append(arrivals, wake), repeated: false }
+    if (once !== undefined) {
+      this.#db.run('INSERT INTO once_keys VALUES (?, ?, ?)', once.key, once.until, JSON.stringify(accepted.places))
+    }
+    return accepted
+  }
+
+  append(arrivals: readonly NewArrival[], wake: Wake): number[] {
+    const now = this.#clock()
+    if (arrivals.length > 0) wake.inbox = true
+    return arrivals.map((arrival) => {
+      const manifest = arrival.source === undefined ? this.#ownManifest(arrival, now) : arrival.manifest
+      return this.#db.run(
+        INSERT,
+        laneOf(arrival.rid),
+        now,
+        arrival.rid,
+        arrival.eventType ?? null,
+        arrival.source ?? null,
+        manifest?.text ?? null,
+        arrival.contents?.text ?? null,
+      ).id
+    })
+  }
+
+  /** Keys past their time go with the next acceptance that carries one. */
+  #seen(once: OnceKey): number[] | undefined {
+    this.#db.run('DELETE FROM once_keys WHERE until <= ?', this.#clock())
+    const row = this.#db.get<{ places: string }>('SELECT places FROM once_keys WHERE key = ?', once.key)
+    return row === undefined ? undefined : (JSON.parse(row.places) as number[])
+  }
+
+  /** A manifest that our own knowledge already has counts as a stamp: the next one is later than it. */
+  #ownManifest({ rid, eventType, manifest, contents }: NewArrival, now: number): Manifest | undefined {
+    if (eventType === 'FORGET') return manifest
+    const stamp = this.#db.get<{ micros: number }>('SELECT micros FROM stamps WHERE rid = ?', rid)
+    if (manifest !== undefined) {
+      this.#remember(rid, Math.max(Number(parseTimestamp(manifest.timestamp)), stamp?.micros ?? 0))
+      return manifest
+    }
+    if (contents === undefined) return undefined
+    const micros = Math.max(Math.trunc(now * 1000), stamp === undefined ? 0 : stamp.micros + 1)
+    this.#remember(rid, micros)
+    return generateManifest(rid, contents, formatTimestamp(BigInt(micros)))
+  }
+
+  #remember(rid: string, micros: number): void {
+    this.#db.run(
+      'INSERT INTO stamps VALUES (?, ?) ON CONFLICT (rid) DO UPDATE SET micros = excluded.micros',
+      rid,
+      micros,
+    )
+  }
+}

@@ -1,0 +1,162 @@
+import type { Logger } from '../logger.ts'
+import { StoreError } from './node-store.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+
+/** What a committed step gave rise to: see `NodeStore.onWake`. */
+export interface Wake {
+  changes: boolean
+  inbox: boolean
+  outbox: boolean
+}
+
+/** The work of one step. It runs without a pause inside a transaction, and may run again when the transaction was lost. */
+export type StepWork<T> = (wake: Wake) => T
+
+/** One commit, as told to those who count: how many steps shared it, and how many of them were written. */
+export interface CommitReport {
+  readonly steps: number
+  readonly written: number
+}
+
+interface Step {
+  readonly rows: number
+  readonly work: StepWork<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** A step that has run: what it answers once its transaction has ended. */
+interface Outcome {
+  readonly step: Step
+  readonly value?: unknown
+  readonly error?: unknown
+  readonly failed: boolean
+}
+
+/** A batch ends at whichever comes first, so that the event loop keeps breathing. */
+const MAX_BATCH_ROWS = 1000
+const MAX_BATCH_MS = 20
+
+/**
+ * Steps asked for in one turn of the event loop share one transaction, and so one disk sync. Each has a savepoint of its own: one that
+ * fails takes nothing of the others with it. Promises settle after COMMIT.
+ */
+export class GroupCommit {
+  readonly #db: SqliteDatabase
+  readonly #log: Logger
+  readonly #onCommit: (report: CommitReport) => void
+  readonly #listeners = new Set<(wake: Readonly<Wake>) => void>()
+  #queue: Step[] = []
+  #scheduled = false
+  #closed = false
+
+  constructor(db: SqliteDatabase, log: Logger, onCommit: (report: CommitReport) => void) {
+    this.#db = db
+    this.#log = log
+    this.#onCommit = onCommit
+  }
+
+  /** @param rows about how many rows the step writes: a batch takes steps up to a bound */
+  submit<T>(work: StepWork<T>, rows = 1): Promise<T> {
+    if (this.#closed) return Promise.reject(new StoreError('UNAVAILABLE', 'The store is closed'))
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ rows, work, resolve: resolve as (value: unknown) => void, reject })
+      this.#schedule()
+    })
+  }
+
+  onWake(listener: (wake: Readonly<Wake>) => void): () => void {
+    // Wrapped, so that one function may listen twice and unsubscribe once.
+    const entry = (wake: Readonly<Wake>) => listener(wake)
+    this.#listeners.add(entry)
+    return () => void this.#listeners.delete(entry)
+  }
+
+  /** Takes no more steps, and runs those that are queued. */
+  close(): void {
+    this.#closed = true
+    while (this.#queue.length > 0) this.#runBatch()
+    this.#listeners.clear()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#queue.length === 0) return
+    this.#scheduled = true
+    // After the poll phase: all requests that came in with this turn have asked by then.
+    setImmediate(() => {
+      this.#scheduled = false
+      if (this.#queue.length > 0) this.#runBatch()
+      this.#schedule()
+    })
+  }
+
+  #runBatch(): void {
+    const wake: Wake = { changes: false, inbox: false, outbox: false }
+    const outcomes: Outcome[] = []
+    try {
+      this.#db.exec('BEGIN IMMEDIATE')
+    } catch (error) {
+      for (const step of this.#queue.splice(0)) step.reject(error)
+      return
+    }
+    const until = performance.now() + MAX_BATCH_MS
+    let rows = 0
+    for (const step of this.#queue) {
+      if (outcomes.length > 0 && (rows + step.rows > MAX_BATCH_ROWS || performance.now() > until)) break
+      rows += step.rows
+      const outcome = this.#runStep(step, wake)
+      if (outcome.failed && !this.#db.inTransaction) {
+        // SQLite gave up the whole transaction for this one's sake; the others stay queued and run again without it.
+        this.#queue.splice(outcomes.length, 1)
+        step.reject(outcome.error)
+        return
+      }
+      outcomes.push(outcome)
+    }
+    this.#queue.splice(0, outcomes.length)
+    if (this.#commit(outcomes)) this.#tell(outcomes, wake)
+  }
+
+  #runStep(step: Step, wake: Wake): Outcome {
+    const own: Wake = { changes: false, inbox: false, outbox: false }
+    try {
+      this.#db.run('SAVEPOINT step')
+      const value = step.work(own)
+      this.#db.run('RELEASE step')
+      wake.changes ||= own.changes
+      wake.inbox ||= own.inbox
+      wake.outbox ||= own.outbox
+      return { step, value, failed: false }
+    } catch (error) {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK TO step; RELEASE step')
+      return { step, error, failed: true }
+    }
+  }
+
+  #commit(outcomes: readonly Outcome[]): boolean {
+    try {
+      this.#db.exec('COMMIT')
+      return true
+    } catch (error) {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+      for (const outcome of outcomes) outcome.step.reject(outcome.failed ? outcome.error : error)
+      return false
+    }
+  }
+
+  #tell(outcomes: readonly Outcome[], wake: Wake): void {
+    for (const outcome of outcomes) {
+      if (outcome.failed) outcome.step.reject(outcome.error)
+      else outcome.step.resolve(outcome.value)
+    }
+    this.#onCommit({ steps: outcomes.length, written: outcomes.filter((outcome) => !outcome.failed).length })
+    if (!wake.changes && !wake.inbox && !wake.outbox) return
+    for (const listener of this.#listeners) {
+      try {
+        listener(wake)
+      } catch (error) {
+        this.#log.error('A listener of the store failed', { error })
+      }
+    }
+  }
+}

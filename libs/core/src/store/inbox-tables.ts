@@ -1,0 +1,141 @@
+import type { EventType, Rid } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import type { ArrivalTables } from './arrival-tables.ts'
+import type { CacheTables } from './cache-tables.ts'
+import type { Wake } from './group-commit.ts'
+import type { LaneTables } from './lane-tables.ts'
+import type { AppliedChange, CacheChange, DeadLetter, Emissions, LaneLease } from './node-store.ts'
+import type { OutboxTables } from './outbox-tables.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+import { storedParts } from './stored-rows.ts'
+
+interface DeadLetterRow {
+  place: number
+  rid: Rid
+  event_type: EventType | null
+  source: string | null
+  manifest: string | null
+  contents: string | null
+  error: string
+  attempts: number
+  failed_at: number
+}
+
+/** The steps of an arrival through the pipeline, each under its lane's lease and whole or not at all. */
+export class InboxTables {
+  readonly #db: SqliteDatabase
+  readonly #clock: Clock
+  readonly #arrivals: ArrivalTables
+  readonly #lanes: LaneTables
+  readonly #cache: CacheTables
+  readonly #outbox: OutboxTables
+
+  constructor(
+    db: SqliteDatabase,
+    clock: Clock,
+    tables: { arrivals: ArrivalTables; lanes: LaneTables; cache: CacheTables; outbox: OutboxTables },
+  ) {
+    this.#db = db
+    this.#clock = clock
+    this.#arrivals = tables.arrivals
+    this.#lanes = tables.lanes
+    this.#cache = tables.cache
+    this.#outbox = tables.outbox
+  }
+
+  apply(lease: LaneLease, place: number, change: CacheChange, emissions: Emissions, wake: Wake): AppliedChange {
+    const { rid } = this.#lanes.head(lease, place, ['received'])
+    const applied = this.#cache.apply(rid, change, wake)
+    const previous = applied.previous
+    this.#db.run(
+      `UPDATE inbox SET phase = 'network', normalized_event_type = ?, previous_manifest = ?, previous_contents = ? WHERE place = ?`,
+      change.kind === 'forget' ? 'FORGET' : change.normalizedEventType,
+      previous?.manifest.text ?? null,
+      previous?.contents.text ?? null,
+      place,
+    )
+    if (change.kind === 'write') {
+      // What was written may have been fetched, or changed by a handler, since the arrival came.
+      this.#db.run(
+        'UPDATE inbox SET manifest = ?1, contents = ?2 WHERE place = ?3 AND (manifest IS NOT ?1 OR contents IS NOT ?2)',
+        change.bundle.manifest.text,
+        change.bundle.contents.text,
+        place,
+      )
+    }
+    this.#emit(emissions, wake)
+    return applied
+  }
+
+  announce(lease: LaneLease, place: number, targets: readonly Rid[], emissions: Emissions, wake: Wake): void {
+    const { rid, normalized_event_type } = this.#lanes.head(lease, place, ['network'])
+    if (normalized_event_type === null) throw new Error(`Arrival ${place} was not applied`)
+    for (const target of new Set(targets)) this.#outbox.queueChange(target, rid, normalized_event_type, wake)
+    this.#db.run(`UPDATE inbox SET phase = 'final' WHERE place = ?`, place)
+    this.#emit(emissions, wake)
+  }
+
+  finish(lease: LaneLease, place: number, emissions: Emissions, wake: Wake): void {
+    this.#lanes.head(lease, place, ['received', 'network', 'final'])
+    this.#emit(emissions, wake)
+    this.#lanes.remove(lease.lane, place, wake)
+  }
+
+  retryLater(
+    lease: LaneLease,
+    place: number,
+    failure: { error: string; dueAt: number; countAttempt: boolean },
+    wake: Wake,
+  ): void {
+    this.#lanes.head(lease, place, ['received', 'network', 'final'])
+    this.#db.run(
+      'UPDATE inbox SET attempts = attempts + ?, due_at = ?, last_error = ? WHERE place = ?',
+      failure.countAttempt ? 1 : 0,
+      failure.dueAt,
+      failure.error,
+      place,
+    )
+    wake.inbox = true
+  }
+
+  deadLetter(lease: LaneLease, place: number, error: string, emissions: Emissions, wake: Wake): void {
+    this.#lanes.head(lease, place, ['received', 'network', 'final'])
+    this.#db.run(
+      `INSERT INTO dead_letters
+         (place, rid, event_type, source, phase, attempts, accepted_at, failed_at, error, manifest, contents)
+       SELECT place, rid, event_type, source, phase, attempts, accepted_at, ?, ?, manifest, contents FROM inbox WHERE place = ?`,
+      this.#clock(),
+      error,
+      place,
+    )
+    this.#emit(emissions, wake)
+    this.#lanes.remove(lease.lane, place, wake)
+  }
+
+  state(): { pending: number; deadLetters: number; nextDueAt: number | undefined } {
+    const counts = this.#db.get<{ pending: number; deadLetters: number }>(
+      'SELECT (SELECT count(*) FROM inbox) AS pending, (SELECT count(*) FROM dead_letters) AS deadLetters',
+    )
+    return { pending: counts?.pending ?? 0, deadLetters: counts?.deadLetters ?? 0, nextDueAt: this.#lanes.nextDueAt() }
+  }
+
+  deadLetters(after: number, limit: number): DeadLetter[] {
+    const rows = this.#db.all<DeadLetterRow>(
+      'SELECT * FROM dead_letters WHERE place > ? ORDER BY place LIMIT ?',
+      after,
+      limit,
+    )
+    return rows.map((row) => ({
+      place: row.place,
+      arrival: { rid: row.rid, ...(row.event_type === null ? {} : { eventType: row.event_type }), ...storedParts(row) },
+      error: row.error,
+      attempts: row.attempts,
+      failedAt: row.failed_at,
+    }))
+  }
+
+  #emit(emissions: Emissions, wake: Wake): void {
+    this.#arrivals.append(emissions.arrivals, wake)
+    for (const { target, rid, eventText } of emissions.sends) this.#outbox.queueText(target, rid, eventText, wake)
+  }
+}

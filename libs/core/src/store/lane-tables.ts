@@ -1,0 +1,145 @@
+import type { EventType, Rid } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import type { Wake } from './group-commit.ts'
+import type { LeaseTokens } from './lease-tokens.ts'
+import { LeaseLostError } from './node-store.ts'
+import type { ArrivalPhase, LaneLease, PendingArrival } from './node-store.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+import { storedBundle, storedParts } from './stored-rows.ts'
+
+/** A row of `inbox`. */
+interface InboxRow {
+  place: number
+  lane: string
+  due_at: number
+  phase: ArrivalPhase
+  attempts: number
+  accepted_at: number
+  rid: Rid
+  event_type: EventType | null
+  source: string | null
+  normalized_event_type: EventType | null
+  manifest: string | null
+  contents: string | null
+  previous_manifest: string | null
+  previous_contents: string | null
+}
+
+/** The lanes of the inbox and who holds them. */
+export class LaneTables {
+  readonly #db: SqliteDatabase
+  readonly #clock: Clock
+  readonly #tokens: LeaseTokens
+
+  constructor(db: SqliteDatabase, clock: Clock, tokens: LeaseTokens) {
+    this.#db = db
+    this.#clock = clock
+    this.#tokens = tokens
+  }
+
+  take(owner: string, leaseMs: number): LaneLease | undefined {
+    const now = this.#clock()
+    this.#db.run('DELETE FROM lane_leases WHERE expires_at <= ?', now)
+    const free = this.#db.get<{ lane: string }>(
+      `SELECT lane FROM inbox INDEXED BY inbox_heads
+       WHERE head = 1 AND due_at <= ? AND lane NOT IN (SELECT lane FROM lane_leases) ORDER BY place LIMIT 1`,
+      now,
+    )
+    if (free === undefined) return undefined
+    const lease = { lane: free.lane, owner, token: this.#tokens.next() }
+    this.#db.run('INSERT INTO lane_leases VALUES (?, ?, ?, ?)', lease.lane, owner, lease.token, now + leaseMs)
+    return lease
+  }
+
+  renew(lease: LaneLease, leaseMs: number): void {
+    this.check(lease)
+    this.#db.run('UPDATE lane_leases SET expires_at = ? WHERE lane = ?', this.#clock() + leaseMs, lease.lane)
+  }
+
+  /** A lease that is lost already has nothing to give back. */
+  release({ lane, owner, token }: LaneLease, wake: Wake): void {
+    const { changes } = this.#db.run(
+      'DELETE FROM lane_leases WHERE lane = ? AND owner = ? AND token = ?',
+      lane,
+      owner,
+      token,
+    )
+    // What came in while the lane was held was not to be had by others: they look again.
+    if (changes > 0) wake.inbox = this.isBusy(lane)
+  }
+
+  /** @throws LeaseLostError */
+  check({ lane, owner, token }: LaneLease): void {
+    const held = this.#db.get(
+      'SELECT 1 FROM lane_leases WHERE lane = ? AND owner = ? AND token = ? AND expires_at > ?',
+      lane,
+      owner,
+      token,
+      this.#clock(),
+    )
+    if (held === undefined) throw new LeaseLostError(`The lane ${lane} is no longer held by ${owner} (token ${token})`)
+  }
+
+  next(lease: LaneLease): PendingArrival | undefined {
+    this.check(lease)
+    const row = this.#db.get<InboxRow>('SELECT * FROM inbox WHERE lane = ? ORDER BY place LIMIT 1', lease.lane)
+    return row === undefined || row.due_at > this.#clock() ? undefined : pendingArrival(row)
+  }
+
+  /** The lane's first arrival, which must be the one at `place`. @throws LeaseLostError */
+  head(
+    lease: LaneLease,
+    place: number,
+    phases: readonly ArrivalPhase[],
+  ): { rid: Rid; normalized_event_type: EventType | null } {
+    this.check(lease)
+    const row = this.#db.get<Pick<InboxRow, 'rid' | 'phase' | 'normalized_event_type'>>(
+      'SELECT rid, phase, normalized_event_type FROM inbox WHERE place = ? AND lane = ? AND head = 1',
+      place,
+      lease.lane,
+    )
+    if (row === undefined) throw new Error(`Arrival ${place} is not the first of the lane ${lease.lane}`)
+    if (!phases.includes(row.phase))
+      throw new Error(`Arrival ${place} is in phase ${row.phase}, not ${phases.join(' or ')}`)
+    return row
+  }
+
+  /** Takes the arrival out; the next one of its lane becomes the first. */
+  remove(lane: string, place: number, wake: Wake): void {
+    this.#db.run('DELETE FROM inbox WHERE place = ?', place)
+    const { changes } = this.#db.run(
+      'UPDATE inbox SET head = 1 WHERE place = (SELECT min(place) FROM inbox WHERE lane = ?)',
+      lane,
+    )
+    if (changes > 0) wake.inbox = true
+  }
+
+  isBusy(lane: string): boolean {
+    return this.#db.get('SELECT 1 FROM inbox WHERE lane = ? LIMIT 1', lane) !== undefined
+  }
+
+  /** When the first of all lanes' first arrivals is due, be it in the past; held lanes count. */
+  nextDueAt(): number | undefined {
+    const sql = 'SELECT min(due_at) AS at FROM inbox INDEXED BY inbox_due WHERE head = 1'
+    return this.#db.get<{ at: number | null }>(sql)?.at ?? undefined
+  }
+}
+
+function pendingArrival(row: InboxRow): PendingArrival {
+  return {
+    place: row.place,
+    lane: row.lane,
+    phase: row.phase,
+    attempts: row.attempts,
+    acceptedAt: row.accepted_at,
+    rid: row.rid,
+    ...(row.event_type === null ? {} : { eventType: row.event_type }),
+    ...storedParts(row),
+    ...(row.normalized_event_type === null ? {} : { applied: appliedOf(row, row.normalized_event_type) }),
+  }
+}
+
+function appliedOf({ previous_manifest, previous_contents }: InboxRow, normalizedEventType: EventType) {
+  if (previous_manifest === null || previous_contents === null) return { normalizedEventType }
+  return { normalizedEventType, previous: storedBundle(previous_manifest, previous_contents) }
+}

@@ -1,0 +1,257 @@
+import type { Bundle, Contents, EventType, Manifest, Rid } from '@koi-mcp/protocol'
+
+/**
+ * Everything a node must not lose, behind one port: inbox, knowledge cache, outbox and change log share a store because the
+ * promises of the node need them to change together. Every method is one atomic step; a promise that resolves means that
+ * the step is durable (as far as the operator's `durability` asks). Implementations: SQLite here, Postgres and Redis in
+ * `libs/backends`; all pass the compliance suite of `libs/testing`.
+ *
+ * Order: `accept` gives each arrival a *place* (a growing integer) in its *lane*. One holder of a lane's lease at a time works
+ * the lane off in the order of places; a write under a lease that is no longer held fails with `LeaseLostError`.
+ */
+export interface NodeStore {
+  // ---- inbox ------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Appends arrivals to their lanes in the order given, in one transaction. An arrival that is `own` and has contents but no manifest is
+   * stamped here: its timestamp is max(now, the last one for that RID + 1 µs), remembered through a FORGET.
+   * With `once`, a key seen before (and not past its time) changes nothing and answers `repeated: true` with what the first answered.
+   */
+  accept(arrivals: readonly NewArrival[], once?: OnceKey): Promise<Accepted>
+
+  /** The lease of a lane that has due work and that nobody else holds, the lane of the lowest due place first. */
+  takeLane(owner: string, leaseMs: number): Promise<LaneLease | undefined>
+
+  /** The first arrival of the lane, if it is due now; a later one is never given before an earlier one is finished. */
+  nextArrival(lease: LaneLease): Promise<PendingArrival | undefined>
+
+  /**
+   * The cache changes, the change log grows, the search index follows, what handlers emitted is accepted or queued, and the arrival moves
+   * to phase `network` keeping what the phases after it need, so that recovery goes on from there: all in one transaction.
+   */
+  apply(lease: LaneLease, place: number, change: CacheChange, emissions: Emissions): Promise<AppliedChange>
+
+  /** Queues the event for each target (see `Outbox`), accepts what handlers emitted, and moves the arrival to phase `final`. */
+  announce(lease: LaneLease, place: number, targets: readonly Rid[], emissions: Emissions): Promise<void>
+
+  /** Takes the arrival out of the inbox together with what the handlers emitted. */
+  finish(lease: LaneLease, place: number, emissions: Emissions): Promise<void>
+
+  /** Counts one failed attempt and makes the arrival (and so its lane) wait until `dueAt` (ms since the epoch). */
+  retryLater(
+    lease: LaneLease,
+    place: number,
+    failure: { error: string; dueAt: number; countAttempt: boolean },
+  ): Promise<void>
+
+  /** Moves the arrival to the dead letters, keeping event, error and history; the lane goes on. */
+  deadLetter(lease: LaneLease, place: number, error: string, emissions: Emissions): Promise<void>
+
+  /** Gives the lane back. A lease not renewed within its time is lost by itself. */
+  releaseLane(lease: LaneLease): Promise<void>
+  renewLane(lease: LaneLease, leaseMs: number): Promise<void>
+
+  /** When the earliest waiting arrival becomes due (ms since the epoch), and how many are pending; `undefined` when none waits. */
+  inboxState(): Promise<{ pending: number; deadLetters: number; nextDueAt: number | undefined }>
+
+  /** True while the lane holds an arrival that is not finished. */
+  laneBusy(lane: string): Promise<boolean>
+
+  listDeadLetters(options?: { after?: number; limit?: number }): Promise<readonly DeadLetter[]>
+
+  // ---- knowledge cache ----------------------------------------------------------------------------------------------------
+
+  read(rid: Rid): Promise<StoredBundle | undefined>
+  /** In the order asked; missing RIDs are left out. */
+  readMany(rids: readonly Rid[]): Promise<readonly StoredBundle[]>
+  /** Without contents: what `manifests/fetch` and catch-up need. */
+  readManifests(rids: readonly Rid[]): Promise<readonly Manifest[]>
+  /** RIDs in byte order of their UTF-8 text, after `after` (exclusive); `types` empty or absent = all. */
+  listRids(options?: ListOptions): Promise<readonly Rid[]>
+  /** Bundles in the same order and paging as `listRids`. */
+  listBundles(options?: ListOptions): Promise<readonly StoredBundle[]>
+  countByType(): Promise<ReadonlyMap<string, number>>
+  /**
+   * Full-text search over RIDs and contents (keys are not searched, values are). The text is tokenised by `searchTokens`, the same in every
+   * store: each finds the same; all tokens must match, the last one as a prefix too. Ranked, best first.
+   */
+  search(query: string, options?: { types?: readonly string[]; limit?: number; offset?: number }): Promise<SearchPage>
+
+  // ---- change log -----------------------------------------------------------------------------------------------------------
+
+  /** Changes of the cache after `seq` (exclusive), in order. */
+  changesAfter(seq: number, limit: number): Promise<readonly Change[]>
+  lastChange(): Promise<number>
+  /** Called after each commit that changed the cache or gave work: a wake-up that may come twice, late or never. Returns unsubscribe. */
+  onWake(listener: (wake: { changes: boolean; inbox: boolean; outbox: boolean }) => void): () => void
+
+  // ---- outbox -----------------------------------------------------------------------------------------------------------------
+
+  /** Subscribers with queued events whose next attempt is due and that nobody else is delivering to. */
+  dueTargets(limit: number): Promise<readonly Rid[]>
+  /** When the next target that waits becomes due (ms since the epoch). */
+  nextDeliveryAt(): Promise<number | undefined>
+  /**
+   * Leases up to `limit` (0 = all) queued events for the target, in order, as texts ready to be sent; `undefined` where another holds the lease, or
+   * nothing is queued. Queued events are references: the event sent for a NEW or UPDATE is built from the bundle cached *now*; when it is gone, it is
+   * left out. Several references to one RID collapse to the last (never for `orn:koi-net.*`, whose FORGET and NEW both count). `ignoreDue` is for polls.
+   */
+  takeDeliveries(
+    target: Rid,
+    options: { owner: string; leaseMs: number; limit: number; maxBytes?: number; ignoreDue?: boolean },
+  ): Promise<DeliveryBatch | undefined>
+  /** The batch arrived: its rows go, the target's failures are forgotten. */
+  deliveriesDone(batch: DeliveryBatch): Promise<void>
+  /** The batch did not arrive: its rows stay, the target waits until `dueAt`. */
+  deliveriesFailed(batch: DeliveryBatch, failure: { error: string; dueAt: number }): Promise<void>
+  /** Drops all that is queued for a target (the node was forgotten, or refuses for good). Returns how many. */
+  dropDeliveries(target: Rid): Promise<number>
+  outboxState(): Promise<readonly OutboxTargetState[]>
+
+  // ---- small durable values ---------------------------------------------------------------------------------------------------
+
+  /** Trust on first use, cursors of sources and the like. Keys: `<owner>/<name>`. */
+  getValue(key: string): Promise<string | undefined>
+  setValue(key: string, value: string | undefined): Promise<void>
+  listValues(prefix: string): Promise<ReadonlyMap<string, string>>
+
+  close(): Promise<void>
+}
+
+/** The lane of everything about nodes and edges: they depend on each other, so they share one. Any other RID is its own lane. */
+export const NETWORK_LANE = 'koi-net'
+
+/** An event on its way into the node. `source` is the node that sent it; absent = this node itself (internal). */
+export interface NewArrival {
+  readonly rid: Rid
+  readonly eventType?: EventType | undefined
+  readonly manifest?: Manifest | undefined
+  readonly contents?: Contents | undefined
+  readonly source?: Rid | undefined
+}
+
+export interface OnceKey {
+  readonly key: string
+  /** Milliseconds since the epoch after which the key may be forgotten. */
+  readonly until: number
+}
+
+export interface Accepted {
+  readonly places: readonly number[]
+  readonly repeated: boolean
+}
+
+export interface LaneLease {
+  readonly lane: string
+  readonly owner: string
+  /** Grows with every lease of the lane: the fencing token. */
+  readonly token: number
+}
+
+export type ArrivalPhase = 'received' | 'network' | 'final'
+
+export interface PendingArrival extends NewArrival {
+  readonly place: number
+  readonly lane: string
+  readonly phase: ArrivalPhase
+  /** Failed attempts so far in any phase. */
+  readonly attempts: number
+  readonly acceptedAt: number
+  /** From phase `network` on: what `apply` kept. */
+  readonly applied?: { readonly normalizedEventType: EventType; readonly previous?: Bundle | undefined } | undefined
+}
+
+/** What the cache step of the pipeline does. `write` keeps the texts as they are; `origin` absent = our own knowledge. */
+export type CacheChange =
+  | {
+      readonly kind: 'write'
+      readonly normalizedEventType: 'NEW' | 'UPDATE'
+      readonly bundle: Bundle
+      readonly origin?: Rid | undefined
+    }
+  | { readonly kind: 'forget' }
+
+export interface AppliedChange {
+  readonly seq: number
+  /** The bundle that was cached before: overwritten by the UPDATE, or taken by the FORGET. */
+  readonly previous?: Bundle | undefined
+}
+
+/** What handlers gave rise to while they ran: new arrivals of this node, and events sent to one node past the pipeline. */
+export interface Emissions {
+  readonly arrivals: readonly NewArrival[]
+  readonly sends: readonly { readonly target: Rid; readonly eventText: string; readonly rid: Rid }[]
+}
+
+export const NO_EMISSIONS: Emissions = { arrivals: [], sends: [] }
+
+export interface DeadLetter {
+  readonly place: number
+  readonly arrival: NewArrival
+  readonly error: string
+  readonly attempts: number
+  readonly failedAt: number
+}
+
+export interface StoredBundle {
+  readonly rid: Rid
+  readonly bundle: Bundle
+  /** The node it came from; absent = our own. */
+  readonly origin?: Rid | undefined
+  /** Its place in the change log. */
+  readonly seq: number
+}
+
+export interface ListOptions {
+  readonly types?: readonly string[] | undefined
+  readonly after?: Rid | undefined
+  readonly limit?: number | undefined
+}
+
+export interface SearchPage {
+  readonly total: number
+  readonly hits: readonly { readonly rid: Rid; readonly score: number; readonly snippet: string }[]
+}
+
+export interface Change {
+  readonly seq: number
+  readonly rid: Rid
+  readonly eventType: EventType
+  readonly origin?: Rid | undefined
+}
+
+export interface DeliveryBatch {
+  readonly target: Rid
+  readonly owner: string
+  readonly token: number
+  /** JSON texts of the events, in order. */
+  readonly eventTexts: readonly string[]
+  readonly rids: readonly Rid[]
+  /** Failed deliveries to this target in a row so far. */
+  readonly failures: number
+  /** Opaque to the caller: which rows the batch holds. */
+  readonly rows: readonly number[]
+}
+
+export interface OutboxTargetState {
+  readonly target: Rid
+  readonly queued: number
+  readonly oldestAt: number
+  readonly failures: number
+  readonly lastError?: string | undefined
+}
+
+/** A step was tried under a lease that has passed to another holder; nothing was written. */
+export class LeaseLostError extends Error {
+  readonly code = 'LEASE_LOST'
+}
+
+/** The store cannot be opened or used: damaged, of a newer format, owned by another process, disk full. The message says the fix. */
+export class StoreError extends Error {
+  readonly code: 'BUSY' | 'NEWER_FORMAT' | 'DAMAGED' | 'FULL' | 'UNAVAILABLE'
+  constructor(code: StoreError['code'], message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'StoreError'
+    this.code = code
+  }
+}

@@ -1,0 +1,113 @@
+import { DatabaseSync } from 'node:sqlite'
+import type { SQLInputValue, StatementSync } from 'node:sqlite'
+import { StoreError } from './node-store.ts'
+
+/** One SQLite connection: statements prepared once, failures of the file turned into `StoreError`s that say the fix. */
+export class SqliteDatabase {
+  readonly #db: DatabaseSync
+  readonly #location: string
+  readonly #statements = new Map<string, StatementSync>()
+
+  /** @param location a file's path, or `:memory:` @throws StoreError */
+  constructor(location: string) {
+    this.#location = location
+    this.#db = this.#guard(() => new DatabaseSync(location, { timeout: 0 }))
+  }
+
+  /** The first row. The row's shape is the caller's word: it stands beside the SQL. */
+  get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
+    return this.#guard(() => this.#statement(sql).get(...values) as T | undefined)
+  }
+
+  all<T>(sql: string, ...values: SQLInputValue[]): T[] {
+    return this.#guard(() => this.#statement(sql).all(...values) as T[])
+  }
+
+  /** Returns the id of the row inserted last, and how many rows changed. */
+  run(sql: string, ...values: SQLInputValue[]): { id: number; changes: number } {
+    const { lastInsertRowid, changes } = this.#guard(() => this.#statement(sql).run(...values))
+    return { id: Number(lastInsertRowid), changes: Number(changes) }
+  }
+
+  /** Statements without values or results, more than one at a time. */
+  exec(sql: string): void {
+    this.#guard(() => this.#db.exec(sql))
+  }
+
+  /** False also after SQLite itself gave the transaction up, as it may when the disk is full. */
+  get inTransaction(): boolean {
+    return this.#db.isTransaction
+  }
+
+  get isOpen(): boolean {
+    return this.#db.isOpen
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#guard(() => this.#db.close())
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      throw this.#storeError(error)
+    }
+  }
+
+  /** Result codes: https://www.sqlite.org/rescode.html; the low byte is the primary one. Our own mistakes pass unchanged. */
+  #storeError(error: unknown): unknown {
+    const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
+    const where = this.#location
+    const failure = (storeCode: StoreError['code'], message: string) =>
+      new StoreError(storeCode, `${message} (${String((error as Error).message)})`, { cause: error })
+    switch (code) {
+      case 5: // SQLITE_BUSY
+      case 6: // SQLITE_LOCKED
+        return failure(
+          'BUSY',
+          `The store ${where} is in use by another process: stop that one, or give this node another state folder`,
+        )
+      case 11: // SQLITE_CORRUPT
+      case 26: // SQLITE_NOTADB
+        return failure(
+          'DAMAGED',
+          `The store ${where} is damaged: put back a copy of it, or move it away and start again; the node then keeps its name and catches up from its peers`,
+        )
+      case 13: // SQLITE_FULL
+        return failure(
+          'FULL',
+          `The store ${where} cannot grow: free space on its disk. What was acknowledged before is safe`,
+        )
+      case 3: // SQLITE_PERM
+      case 7: // SQLITE_NOMEM
+      case 8: // SQLITE_READONLY
+      case 10: // SQLITE_IOERR
+      case 14: // SQLITE_CANTOPEN
+      case 15: // SQLITE_PROTOCOL
+      case 23: // SQLITE_AUTH
+        return failure(
+          'UNAVAILABLE',
+          `The store ${where} cannot be read or written: see that its folder exists, is writable, and that its disk works`,
+        )
+      default:
+        return this.#closed(error)
+    }
+  }
+
+  #closed(error: unknown): unknown {
+    // node:sqlite says only ERR_INVALID_STATE for a closed database.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_INVALID_STATE')) return error
+    return new StoreError('UNAVAILABLE', `The store ${this.#location} is closed`, { cause: error })
+  }
+}

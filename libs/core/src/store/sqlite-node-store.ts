@@ -1,0 +1,229 @@
+import type { Manifest, Rid } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import { ArrivalTables } from './arrival-tables.ts'
+import { CacheTables } from './cache-tables.ts'
+import { ChangeLog } from './change-log.ts'
+import { DeliveryTables } from './delivery-tables.ts'
+import type { TakeOptions } from './delivery-tables.ts'
+import { GroupCommit } from './group-commit.ts'
+import type { CommitReport, Wake } from './group-commit.ts'
+import { InboxTables } from './inbox-tables.ts'
+import { LaneTables } from './lane-tables.ts'
+import { LeaseTokens } from './lease-tokens.ts'
+import type * as port from './node-store.ts'
+import { OutboxTables } from './outbox-tables.ts'
+import { SearchIndex } from './search-index.ts'
+import type { SearchOptions } from './search-index.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+import { ValueTable } from './value-table.ts'
+
+export interface SqliteNodeStoreParts {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly onCommit: (report: CommitReport) => void
+  readonly beforeClose: () => void
+}
+
+/**
+ * The embedded store. Steps that write are queued and committed in groups; reads go straight to the connection, which is
+ * never within a transaction when one runs. Docstrings: `NodeStore`.
+ */
+export class SqliteNodeStore implements port.NodeStore {
+  readonly #db: SqliteDatabase
+  readonly #commits: GroupCommit
+  readonly #arrivals: ArrivalTables
+  readonly #lanes: LaneTables
+  readonly #inbox: InboxTables
+  readonly #cache: CacheTables
+  readonly #search: SearchIndex
+  readonly #changes: ChangeLog
+  readonly #outbox: OutboxTables
+  readonly #deliveries: DeliveryTables
+  readonly #values: ValueTable
+  readonly #beforeClose: () => void
+  #closing: Promise<void> | undefined
+
+  constructor(db: SqliteDatabase, { clock, log, onCommit, beforeClose }: SqliteNodeStoreParts) {
+    const tokens = new LeaseTokens(db)
+    this.#db = db
+    this.#commits = new GroupCommit(db, log, onCommit)
+    this.#changes = new ChangeLog(db, clock)
+    this.#search = new SearchIndex(db)
+    this.#cache = new CacheTables(db, this.#changes, this.#search)
+    this.#outbox = new OutboxTables(db, clock, this.#cache)
+    this.#deliveries = new DeliveryTables(db, clock, tokens, this.#outbox)
+    this.#arrivals = new ArrivalTables(db, clock)
+    this.#lanes = new LaneTables(db, clock, tokens)
+    this.#inbox = new InboxTables(db, clock, {
+      arrivals: this.#arrivals,
+      lanes: this.#lanes,
+      cache: this.#cache,
+      outbox: this.#outbox,
+    })
+    this.#values = new ValueTable(db)
+    this.#beforeClose = beforeClose
+  }
+
+  accept(arrivals: readonly port.NewArrival[], once?: port.OnceKey): Promise<port.Accepted> {
+    return this.#commits.submit((wake) => this.#arrivals.accept(arrivals, once, wake), arrivals.length)
+  }
+
+  takeLane(owner: string, leaseMs: number): Promise<port.LaneLease | undefined> {
+    return this.#commits.submit(() => this.#lanes.take(owner, leaseMs))
+  }
+
+  nextArrival(lease: port.LaneLease): Promise<port.PendingArrival | undefined> {
+    return read(() => this.#lanes.next(lease))
+  }
+
+  apply(
+    lease: port.LaneLease,
+    place: number,
+    change: port.CacheChange,
+    emissions: port.Emissions,
+  ): Promise<port.AppliedChange> {
+    return this.#commits.submit((wake) => this.#inbox.apply(lease, place, change, emissions, wake), 10)
+  }
+
+  announce(lease: port.LaneLease, place: number, targets: readonly Rid[], emissions: port.Emissions): Promise<void> {
+    const rows = targets.length + 1
+    return this.#commits.submit((wake) => this.#inbox.announce(lease, place, targets, emissions, wake), rows)
+  }
+
+  finish(lease: port.LaneLease, place: number, emissions: port.Emissions): Promise<void> {
+    return this.#commits.submit((wake) => this.#inbox.finish(lease, place, emissions, wake))
+  }
+
+  retryLater(
+    lease: port.LaneLease,
+    place: number,
+    failure: { error: string; dueAt: number; countAttempt: boolean },
+  ): Promise<void> {
+    return this.#commits.submit((wake) => this.#inbox.retryLater(lease, place, failure, wake))
+  }
+
+  deadLetter(lease: port.LaneLease, place: number, error: string, emissions: port.Emissions): Promise<void> {
+    return this.#commits.submit((wake) => this.#inbox.deadLetter(lease, place, error, emissions, wake))
+  }
+
+  releaseLane(lease: port.LaneLease): Promise<void> {
+    return this.#commits.submit((wake) => this.#lanes.release(lease, wake))
+  }
+
+  renewLane(lease: port.LaneLease, leaseMs: number): Promise<void> {
+    return this.#commits.submit(() => this.#lanes.renew(lease, leaseMs))
+  }
+
+  inboxState(): Promise<{ pending: number; deadLetters: number; nextDueAt: number | undefined }> {
+    return read(() => this.#inbox.state())
+  }
+
+  laneBusy(lane: string): Promise<boolean> {
+    return read(() => this.#lanes.isBusy(lane))
+  }
+
+  listDeadLetters({ after = 0, limit = 100 }: { after?: number; limit?: number } = {}): Promise<
+    readonly port.DeadLetter[]
+  > {
+    return read(() => this.#inbox.deadLetters(after, limit))
+  }
+
+  read(rid: Rid): Promise<port.StoredBundle | undefined> {
+    return read(() => this.#cache.read(rid))
+  }
+
+  readMany(rids: readonly Rid[]): Promise<readonly port.StoredBundle[]> {
+    return read(() => this.#cache.readMany(rids))
+  }
+
+  readManifests(rids: readonly Rid[]): Promise<readonly Manifest[]> {
+    return read(() => this.#cache.manifests(rids))
+  }
+
+  listRids(options: port.ListOptions = {}): Promise<readonly Rid[]> {
+    return read(() => this.#cache.listRids(options))
+  }
+
+  listBundles(options: port.ListOptions = {}): Promise<readonly port.StoredBundle[]> {
+    return read(() => this.#cache.listBundles(options))
+  }
+
+  countByType(): Promise<ReadonlyMap<string, number>> {
+    return read(() => this.#cache.countByType())
+  }
+
+  search(query: string, options: SearchOptions = {}): Promise<port.SearchPage> {
+    return read(() => this.#search.search(query, options))
+  }
+
+  changesAfter(seq: number, limit: number): Promise<readonly port.Change[]> {
+    return read(() => this.#changes.after(seq, limit))
+  }
+
+  lastChange(): Promise<number> {
+    return read(() => this.#changes.last())
+  }
+
+  onWake(listener: (wake: Readonly<Wake>) => void): () => void {
+    return this.#commits.onWake(listener)
+  }
+
+  dueTargets(limit: number): Promise<readonly Rid[]> {
+    return read(() => this.#deliveries.dueTargets(limit))
+  }
+
+  nextDeliveryAt(): Promise<number | undefined> {
+    return read(() => this.#deliveries.nextDeliveryAt())
+  }
+
+  takeDeliveries(target: Rid, options: TakeOptions): Promise<port.DeliveryBatch | undefined> {
+    return this.#commits.submit(() => this.#deliveries.take(target, options))
+  }
+
+  deliveriesDone(batch: port.DeliveryBatch): Promise<void> {
+    return this.#commits.submit((wake) => this.#deliveries.done(batch, wake), batch.rows.length)
+  }
+
+  deliveriesFailed(batch: port.DeliveryBatch, failure: { error: string; dueAt: number }): Promise<void> {
+    return this.#commits.submit((wake) => this.#deliveries.failed(batch, failure, wake))
+  }
+
+  dropDeliveries(target: Rid): Promise<number> {
+    return this.#commits.submit(() => this.#outbox.drop(target))
+  }
+
+  outboxState(): Promise<readonly port.OutboxTargetState[]> {
+    return read(() => this.#outbox.state())
+  }
+
+  getValue(key: string): Promise<string | undefined> {
+    return read(() => this.#values.get(key))
+  }
+
+  setValue(key: string, value: string | undefined): Promise<void> {
+    return this.#commits.submit(() => this.#values.set(key, value))
+  }
+
+  listValues(prefix: string): Promise<ReadonlyMap<string, string>> {
+    return read(() => this.#values.list(prefix))
+  }
+
+  /** Runs what is queued, and gives the file to the next owner. Closing again does nothing. */
+  close(): Promise<void> {
+    this.#closing ??= read(() => this.#close())
+    return this.#closing
+  }
+
+  #close(): void {
+    this.#commits.close()
+    this.#beforeClose()
+    // The last connection that closes writes the log into the file and removes it.
+    this.#db.close()
+  }
+}
+
+/** What is thrown becomes a rejection. */
+function read<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => resolve(work()))
+}

@@ -1,0 +1,82 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import { silentLogger } from '../logger.ts'
+import type { Logger } from '../logger.ts'
+import type { CommitReport } from './group-commit.ts'
+import type { NodeStore } from './node-store.ts'
+import { StoreError } from './node-store.ts'
+import { SqliteDatabase } from './sqlite-database.ts'
+import { checkFormat, createLeaseTables, migrate } from './sqlite-schema.ts'
+import { SqliteNodeStore } from './sqlite-node-store.ts'
+import { lockStore, noteOwner, removeNote } from './store-lock.ts'
+
+const MEMORY = ':memory:'
+
+export interface SqliteStoreOptions {
+  /** The database file, made with its folder where absent; `:memory:` for a store that ends with the process. */
+  readonly path: string
+  readonly clock?: Clock | undefined
+  readonly log?: Logger | undefined
+  /** `full`: what is acknowledged survives the loss of power. `normal`: it survives the process, not always the machine. */
+  readonly durability?: 'full' | 'normal' | undefined
+  /** The file never grows above this many pages of 4 KiB; absent: as far as the disk goes. */
+  readonly maxPages?: number | undefined
+  /** Told of every commit: for metrics and tests. */
+  readonly onCommit?: ((report: CommitReport) => void) | undefined
+}
+
+/**
+ * Opens the embedded store. The file belongs to this process until `close`, or until the process dies.
+ *
+ * @throws StoreError BUSY (another owner), NEWER_FORMAT, DAMAGED, FULL, UNAVAILABLE; the message says what to do
+ */
+export function openSqliteStore(options: SqliteStoreOptions): Promise<NodeStore> {
+  return new Promise((resolvePromise) => resolvePromise(open(options)))
+}
+
+function open(options: SqliteStoreOptions): NodeStore {
+  const path = options.path === MEMORY ? MEMORY : resolve(options.path)
+  const onDisk = path !== MEMORY
+  if (onDisk) makeFolder(path)
+  const db = new SqliteDatabase(path)
+  try {
+    if (onDisk) lockStore(db, path)
+    checkFormat(db, path)
+    configure(db, options)
+    migrate(db)
+    createLeaseTables(db)
+    if (onDisk) noteOwner(path)
+    return new SqliteNodeStore(db, {
+      clock: options.clock ?? systemClock,
+      log: options.log ?? silentLogger,
+      onCommit: options.onCommit ?? (() => undefined),
+      beforeClose: () => onDisk && removeNote(path),
+    })
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** WAL: one sync a commit. The lock is exclusive, so its index lives in memory and no other file is needed. */
+function configure(db: SqliteDatabase, { durability = 'full', maxPages }: SqliteStoreOptions): void {
+  db.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'};
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -16384;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA trusted_schema = OFF;
+  `)
+  if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(maxPages)}`)
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new StoreError('UNAVAILABLE', `The folder ${dirname(path)} cannot be made: ${String(cause)}`, { cause })
+  }
+}
