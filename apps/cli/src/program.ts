@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { get, rids, search, watch } from './inspect/commands.ts'
+import type { LookOptions } from './inspect/locate.ts'
+import type { Io } from './io.ts'
+import { DEFAULT_PORT, ROLE_NAMES } from './roles.ts'
+import { runRole } from './run-role.ts'
+import { withStop } from './stop-signals.ts'
+import { up } from './up/up-command.ts'
+import type { UpOptions } from './up/up-command.ts'
+
+/** The command line: what each command is for, with examples to copy. */
+export const createProgram = (io: Io): Command => {
+  const program = new Command('koi-mcp')
+    .description(
+      'A KOI network on this machine, and a look into a running one.\n' +
+        'Files become knowledge that every node is told of, and that any MCP client can read.',
+    )
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help; also: koi-mcp COMMAND --help')
+    .helpCommand(false)
+    .showHelpAfterError('Try --help.')
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .exitOverride()
+    .addHelpText(
+      'after',
+      examples(
+        ['koi-mcp up', 'three services with the example data'],
+        ['koi-mcp up --data ~/datasets', 'with your own CSV, TSV, JSON and Parquet files'],
+        ['koi-mcp rids', 'what the running network knows'],
+        ['koi-mcp search "planets moons"', 'full-text search in it'],
+      ),
+    )
+  addUp(program, io)
+  addRun(program)
+  addInspection(program, io)
+  return program
+}
+
+const addUp = (program: Command, io: Io): void => {
+  program
+    .command('up')
+    .description(
+      'Run a whole network: coordinator, producer and mcp-gateway.\n' +
+        'Ctrl-C stops it; the next start goes on where it stopped, also after a crash.',
+    )
+    .option('--data <dir>', 'folder to catalogue, with its subfolders (default: the examples)')
+    .option('--state <dir>', 'folder for keys, caches and queues', '.koi')
+    .option('--port <n>', 'first of three ports; 0 takes any that are free', firstPort, DEFAULT_PORT)
+    .option('--json', 'JSON lines on standard output, everything else on standard error')
+    .option('--verbose', "show every line of the services' logs")
+    .addHelpText(
+      'after',
+      examples(
+        ['koi-mcp up --data ~/datasets', 'catalogue a folder, and follow it'],
+        ['koi-mcp up --port 7100', 'on ports 7100, 7101 and 7102'],
+        ['koi-mcp up --port 0 --state /tmp/koi', 'beside another network'],
+        ['koi-mcp up --json | head -1', 'the addresses, for a script'],
+      ),
+    )
+    .action((options: UpOptions) => withStop((stop) => up(options, io, stop)))
+}
+
+const addRun = (program: Command): void => {
+  program
+    .command('run')
+    .description('Run a single role, configured by a file (JSON or YAML) and by KOI_MCP_* variables, which win.')
+    .addOption(
+      new Option('--role <role>', 'what to run; mcp-gateway is another name of consumer')
+        .choices(ROLE_NAMES)
+        .makeOptionMandatory(),
+    )
+    .option('--config <file>', 'configuration; else KOI_MCP_CONFIG, else /etc/koi-mcp/config.json where it exists')
+    .addHelpText(
+      'after',
+      examples(
+        ['koi-mcp run --role coordinator', 'with defaults, on port 9000'],
+        ['koi-mcp run --role producer --config producer.yaml', 'with a file'],
+        ['KOI_MCP_NODE__PORT=7105 koi-mcp run --role consumer', 'section and key, joined by two underscores'],
+      ),
+    )
+    .action(({ role, config }: { role: (typeof ROLE_NAMES)[number]; config?: string }) => runRole(role, config))
+}
+
+const addInspection = (program: Command, io: Io): void => {
+  looking(program.command('rids'), 'List the RIDs of all that is known, one a line.')
+    .option('--type <type...>', 'only these RID types')
+    .addHelpText('after', examples(['koi-mcp rids --type orn:data-catalog.dataset', 'datasets alone']))
+    .action(({ type, ...options }: LookOptions & { type?: string[] }) =>
+      withStop(({ signal }) => rids({ ...options, types: type ?? [] }, io, signal)),
+    )
+  looking(program.command('get'), 'Print what is known of an RID: its manifest and contents.')
+    .addArgument(new Argument('<rid>', 'as `koi-mcp rids` prints it; quote it for the shell'))
+    .addHelpText('after', examples(["koi-mcp get 'orn:data-catalog.dataset:data/planets.csv'", 'a dataset']))
+    .action((rid: string, options: LookOptions) => withStop(({ signal }) => get(rid, options, io, signal)))
+  looking(program.command('search'), 'Search RIDs and contents: all words must be there, the last may be a beginning.')
+    .addArgument(new Argument('<text...>', 'the words'))
+    .option('--type <type...>', 'only these RID types')
+    .option('--limit <n>', 'how many at most (to 200)', limit, 20)
+    .addHelpText('after', examples(['koi-mcp search jupiter mo', 'finds jupiter with moon, moons, molecule …']))
+    .action((words: string[], { type, ...options }: LookOptions & { type?: string[]; limit: number }) =>
+      withStop(({ signal }) => search(words.join(' '), { ...options, types: type ?? [] }, io, signal)),
+    )
+  looking(program.command('watch'), 'Print a line for each thing that happens in a node, until Ctrl-C.')
+    .addHelpText(
+      'after',
+      examples(
+        ['koi-mcp watch', 'what reaches the gateway'],
+        ['koi-mcp watch --url http://127.0.0.1:9001 --json', 'the producer, for a script'],
+      ),
+    )
+    .action((options: LookOptions) => withStop(({ signal }) => watch(options, io, signal)))
+}
+
+/** What the commands that look into a running network share. */
+const looking = (command: Command, description: string): Command =>
+  command
+    .description(description)
+    .option('--url <url>', 'a service to ask (default: the gateway of the network that runs with --state)')
+    .option('--state <dir>', 'state folder of the running network', '.koi')
+    .option('--json', 'JSON, for scripts')
+
+const firstPort = (text: string): number => {
+  const port = Number(text)
+  // The other two services take the two ports after it.
+  if (/^\d{1,5}$/u.test(text) && port <= 65_533) return port
+  throw new InvalidArgumentError('Give a number from 1 to 65533, or 0 for any free ports.')
+}
+
+const limit = (text: string): number => {
+  const value = Number(text)
+  if (/^\d{1,3}$/u.test(text) && value >= 1 && value <= 200) return value
+  throw new InvalidArgumentError('Give a number from 1 to 200.')
+}
+
+const examples = (...rows: readonly (readonly [command: string, what: string])[]): string => {
+  const width = Math.max(...rows.map(([command]) => command.length))
+  return `\nExamples:\n${rows.map(([command, what]) => `  ${command.padEnd(width)}  # ${what}`).join('\n')}\n`
+}
+
+const version = (): string => {
+  const file = new URL('../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}

@@ -1,0 +1,56 @@
+import { join } from 'node:path'
+import { APP_OF, ROLES } from '../roles.ts'
+import type { Role } from '../roles.ts'
+
+/** How one of the three services is started. */
+export interface ServicePlan {
+  readonly role: Role
+  /** 0 = any that is free. */
+  readonly port: number
+  readonly env: Readonly<Record<string, string>>
+}
+
+export interface NetworkPlan {
+  /** The first of three ports; 0 = any that are free. */
+  readonly port: number
+  /** Absolute paths. */
+  readonly state: string
+  readonly data: string
+  readonly verbose: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+export const HOST = '127.0.0.1'
+
+export const portOf = (firstPort: number, role: Role): number => (firstPort === 0 ? 0 : firstPort + ROLES.indexOf(role))
+
+/**
+ * Settings of a service as `KOI_MCP_*` variables. The person's own variables (timeouts, key password …) pass through; those that say who a node is and
+ * where it lives are made here, for one value cannot hold for three nodes.
+ */
+export const planService = (role: Role, plan: NetworkPlan, firstContact?: string): ServicePlan => {
+  const port = portOf(plan.port, role)
+  return {
+    role,
+    port,
+    env: {
+      ...inherited(plan.env),
+      KOI_MCP_NODE__NAME: APP_OF[role],
+      KOI_MCP_NODE__HOST: HOST,
+      KOI_MCP_NODE__PORT: String(port),
+      KOI_MCP_PERSISTENCE__STORAGE_PATH: join(plan.state, APP_OF[role]),
+      KOI_MCP_LOGGING__FORMAT: 'json',
+      ...(plan.verbose ? { KOI_MCP_LOGGING__LEVEL: 'debug' } : {}),
+      ...(firstContact === undefined ? {} : { KOI_MCP_NETWORK__FIRST_CONTACT: firstContact }),
+      ...(role === 'producer' ? { KOI_MCP_DOMAINS__DATA_CATALOG__CONFIG__FOLDER: JSON.stringify(plan.data) } : {}),
+    },
+  }
+}
+
+const OURS =
+  /^KOI_MCP_(CONFIG|NODE__(NAME|HOST|PORT|BASE_URL)|NETWORK__FIRST_CONTACT(_RID)?|PERSISTENCE__STORAGE_PATH|LOGGING__FORMAT|DOMAINS__DATA_CATALOG__CONFIG(__.*)?)$/iu
+
+const inherited = (env: NetworkPlan['env']): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !OURS.test(entry[0])),
+  )
