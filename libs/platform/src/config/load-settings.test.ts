@@ -1,0 +1,188 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { DEFAULT_CONFIG_FILE, loadSettings } from './load-settings.ts'
+import type { SettingsSources } from './load-settings.ts'
+import { SettingsError } from './settings-error.ts'
+
+const load = (sources: Partial<SettingsSources> & { files?: Record<string, string> } = {}) =>
+  loadSettings({
+    env: {},
+    readFile: (path) => sources.files?.[path],
+    domains: ['data_catalog'],
+    ...sources,
+  })
+
+const problemsOf = (sources: Parameters<typeof load>[0]): string[] => {
+  try {
+    load(sources)
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message.split('\n').slice(1)
+    throw error
+  }
+  return []
+}
+
+describe('loadSettings', () => {
+  it('has the defaults of the source document', () => {
+    expect(JSON.parse(JSON.stringify(load()))).toEqual({
+      node: { name: 'koi-mcp', port: 9000, host: '127.0.0.1' },
+      network: { connect_timeout: 10, request_timeout: 30, max_retries: 3, backoff_factor: 1.5 },
+      persistence: { storage_type: 'file', storage_path: '.koi/storage', durability: 'full' },
+      security: { enable_auth: false, auth_provider: 'none', auth_config: {} },
+      logging: { level: 'info', format: 'auto' },
+      domains: { data_catalog: { enabled: true, config: {} } },
+    })
+  })
+
+  it('lets variables win over the file, and the file over the defaults of the role', () => {
+    const settings = load({
+      defaults: { node: { name: 'producer', port: 9001, host: '127.0.0.2' } },
+      configFile: 'a.json',
+      files: {
+        'a.json':
+          '{"node": {"name": "from-file", "port": 1}, "domains": {"data_catalog": {"config": {"a": 1, "b": 2}}}}',
+      },
+      env: { KOI_MCP_NODE__PORT: '2', koi_mcp_domains__Data_Catalog__config__A: '{"x": [true, null]}' },
+    })
+    expect(settings.node).toMatchObject({ name: 'from-file', port: 2, host: '127.0.0.2' })
+    expect({ ...settings.domains['data_catalog']?.config }).toEqual({ a: { x: [true, null] }, b: 2 })
+  })
+
+  it('reads a variable by the kind of its key: digits stay text where text is meant', () => {
+    const { node, security } = load({
+      env: {
+        KOI_MCP_NODE__NAME: '007',
+        KOI_MCP_SECURITY__PUBLISH_TOKEN: '1234567890123456',
+        KOI_MCP_NODE__BASE_URL: '',
+      },
+    })
+    expect([node.name, security.publish_token, node.base_url]).toEqual(['007', '1234567890123456', undefined])
+  })
+
+  it('takes a whole section as JSON, under the variables of its keys', () => {
+    const { network } = load({
+      env: { KOI_MCP_NETWORK__MAX_RETRIES: '5', KOI_MCP_NETWORK: '{"max_retries": 1, "backoff_factor": 2}' },
+    })
+    expect([network.max_retries, network.backoff_factor]).toEqual([5, 2])
+  })
+
+  it('finds the file by --config, then KOI_MCP_CONFIG, then the default place where it exists', () => {
+    const files = {
+      '/cli.json': '{"node": {"name": "cli"}}',
+      '/env.yaml': 'node:\n  name: env # by content\n',
+      [DEFAULT_CONFIG_FILE]: '{"node": {"name": "default"}}',
+    }
+    const env = { KOI_MCP_CONFIG: '/env.yaml' }
+    expect(load({ files, env, configFile: '/cli.json' }).node.name).toBe('cli')
+    expect(load({ files, env }).node.name).toBe('env')
+    expect(load({ files }).node.name).toBe('default')
+    expect(problemsOf({ env: { KOI_MCP_CONFIG: '/none' } })).toEqual([
+      '  The configuration file /none (KOI_MCP_CONFIG) does not exist.',
+    ])
+  })
+
+  it('reports every problem at once, with the variable and an example', () => {
+    expect(
+      problemsOf({
+        configFile: 'a.yaml',
+        files: { 'a.yaml': 'node: {port: 70000, nmae: x}\nnetwork: 3\npersistence: {storage_type: redis}\nextra: 1\n' },
+        env: {
+          KOI_MCP_NETWORK_FIRST_CONTACT: 'http://x',
+          KOI_MCP_SECURITY__ENABLE_AUTH: 'true',
+          KOI_MCP_LOGGING__LEVEL: 'loud',
+          KOI_MCP_DOMAINS__DATA_CATALOGUE__ENABLED: 'true',
+          KOI_MCP____NAME: 'x',
+        },
+      }),
+    ).toEqual([
+      '  ._name (KOI_MCP____NAME) is no name of a setting. Example: KOI_MCP_NODE__PORT',
+      '  node.nmae (KOI_MCP_NODE__NMAE) is not known, did you mean name?',
+      '  node.port (KOI_MCP_NODE__PORT) must be a port, a whole number from 0 (any free one) to 65535. Example: 9000',
+      '  network (KOI_MCP_NETWORK) must be an object. Example: {"first_contact": …}',
+      '  persistence.storage_type (KOI_MCP_PERSISTENCE__STORAGE_TYPE) must be file: redis and postgres are not in this release yet. Example: file',
+      '  security.enable_auth (KOI_MCP_SECURITY__ENABLE_AUTH) must be false: authentication of users is not in this release yet. Example: false',
+      '  logging.level (KOI_MCP_LOGGING__LEVEL) must be debug, info, warn or error. Example: info',
+      '  domains.data_catalogue (KOI_MCP_DOMAINS__DATA_CATALOGUE) is no domain that this service knows, did you mean data_catalog?',
+      '  extra (KOI_MCP_EXTRA) is not known; known are node, network, persistence, security, logging, domains.',
+      '  network_first_contact (KOI_MCP_NETWORK_FIRST_CONTACT) is not known, did you mean network.first_contact (KOI_MCP_NETWORK__FIRST_CONTACT)? Sections end in two underscores.',
+    ])
+  })
+
+  it('refuses addresses that no peer could use', () => {
+    const bad = ['ftp://x', 'x', 'http://user:pw@x/koi-net', 'http://x/koi-net?a', 'http://x/#a']
+    for (const url of bad) expect(problemsOf({ env: { KOI_MCP_NODE__BASE_URL: url } })).toHaveLength(1)
+    expect(load({ env: { KOI_MCP_NETWORK__FIRST_CONTACT: 'http://x/koi-net//' } }).network.first_contact).toBe(
+      'http://x/koi-net',
+    )
+    expect(problemsOf({ env: { KOI_MCP_NODE__HOST: '0.0.0.0' } })).toEqual([
+      '  node.base_url (KOI_MCP_NODE__BASE_URL) is needed when node.host is 0.0.0.0: other nodes must be told one address. Example: http://koi.example.org:9000/koi-net',
+    ])
+  })
+
+  it('takes secrets from files and shows none', () => {
+    const files = { '/key': 'geheim\n', '/empty': '\n' }
+    const { node } = load({ files, env: { KOI_MCP_NODE__PRIVATE_KEY_PASSWORD_FILE: '/key' } })
+    expect(node.private_key_password).toBe('geheim')
+    const problems = problemsOf({
+      files,
+      env: {
+        KOI_MCP_NODE__PRIVATE_KEY_PASSWORD_FILE: '/empty',
+        KOI_MCP_SECURITY__PUBLISH_TOKEN: 'tooshort',
+        KOI_MCP_SECURITY__PUBLISH_TOKEN_FILE: '/none',
+      },
+    })
+    expect(problems).toHaveLength(4)
+    expect(problems.join()).not.toContain('tooshort')
+    expect(problemsOf({ configFile: '/a', files: { '/a': '{"security": {"publish_token": "geheim}}' } })).toEqual([
+      expect.stringMatching(
+        /^ {2}The configuration file \/a \(--config\) is neither JSON nor YAML: \w+ at line 1, column \d+\.$/,
+      ),
+    ])
+  })
+
+  it('passes over what Kubernetes adds for a Service named koi-mcp-…, and says when two variables disagree', () => {
+    const env = {
+      KOI_MCP_COORDINATOR_SERVICE_HOST: '10.0.0.1',
+      KOI_MCP_COORDINATOR_SERVICE_PORT_HTTP: '9000',
+      KOI_MCP_COORDINATOR_PORT: 'tcp://10.0.0.1:9000',
+      KOI_MCP_COORDINATOR_PORT_9000_TCP_ADDR: '10.0.0.1',
+    }
+    expect(load({ env }).node.port).toBe(9000)
+    expect(problemsOf({ env: { KOI_MCP_NODE__PORT: '1', Koi_Mcp_Node__Port: '2' } })).toEqual([
+      '  node.port (Koi_Mcp_Node__Port) says something else than KOI_MCP_NODE__PORT: keep one of them.',
+    ])
+  })
+
+  it("asks the service's own check, and only about settings that are sound", () => {
+    const check = () => [{ path: 'domains.data_catalog.config.folder', message: 'must be text' }]
+    expect(problemsOf({ check })).toEqual([
+      '  domains.data_catalog.config.folder (KOI_MCP_DOMAINS__DATA_CATALOG__CONFIG__FOLDER) must be text.',
+    ])
+    expect(problemsOf({ check, env: { KOI_MCP_NODE__PORT: 'x' } })).toHaveLength(1)
+  })
+
+  it('gives settings or a SettingsError for any file and any variables', () => {
+    const key = fc.oneof(
+      fc.constantFrom('node', 'domains', 'data_catalog', 'config', '__proto__', 'constructor', 'port'),
+      fc.string(),
+    )
+    const tree = fc.letrec((tie) => ({ node: fc.oneof(fc.jsonValue(), fc.dictionary(key, tie('node'))) })).node
+    fc.assert(
+      fc.property(
+        tree,
+        fc.dictionary(
+          key.map((k) => `KOI_MCP_${k}`),
+          fc.string(),
+        ),
+        (file, env) => {
+          try {
+            load({ configFile: '/a', files: { '/a': JSON.stringify(file) ?? '' }, env })
+          } catch (error) {
+            expect(error).toBeInstanceOf(SettingsError)
+          }
+          expect(Object.prototype).not.toHaveProperty('port')
+        },
+      ),
+    )
+  })
+})

@@ -1,0 +1,175 @@
+import { IsOptional } from 'class-validator'
+import { Must, Setting } from './setting.ts'
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+const isNumber = (least: number, most: number) => (value: unknown) =>
+  typeof value === 'number' && value >= least && value <= most
+const isInteger = (least: number, most: number) => (value: unknown) =>
+  Number.isInteger(value) && isNumber(least, most)(value)
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isOneOf = (choices: readonly string[]) => (value: unknown) => typeof value === 'string' && choices.includes(value)
+
+/** A node's address as its profile shows it: http or https, no query, no fragment, no password. */
+function isBaseUrl(value: unknown): boolean {
+  if (!isText(value) || !URL.canParse(value)) return false
+  const { protocol, username, password, search, hash } = new URL(value)
+  return /^https?:$/.test(protocol) && username + password + search + hash === ''
+}
+
+/** The name is part of the node's RID, `orn:koi-net.node:<name>+<64 hex digits>`, which has one `+` and at most 187 bytes. */
+function isNodeName(value: unknown): boolean {
+  return isText(value) && /^[^\s+\p{C}]+$/u.test(value) && Buffer.byteLength(value) <= 100
+}
+
+const BASE_URL = 'be an http or https URL without query, fragment and password'
+const SECONDS = 'be a number of seconds above 0 and at most 3600'
+const isSeconds = isNumber(0.001, 3600)
+
+/** Section `node`: who this process is and where it listens. */
+export class NodeSettings {
+  @Setting('text', 'coordinator')
+  @Must('be a name without spaces, control characters and +, of at most 100 bytes', isNodeName)
+  name = 'koi-mcp'
+
+  /** The address that other nodes call; by default made of host and port. */
+  @Setting('text', 'http://koi.example.org:9000/koi-net')
+  @IsOptional()
+  @Must(BASE_URL, isBaseUrl)
+  base_url?: string
+
+  /** 0 takes any that is free. */
+  @Setting('number', '9000')
+  @Must('be a port, a whole number from 0 (any free one) to 65535', isInteger(0, 65_535))
+  port = 9000
+
+  @Setting('text', '127.0.0.1')
+  @Must('be an address or host name to listen on', isText)
+  host = '127.0.0.1'
+
+  @Setting('text', 'the password, or better a file in node.private_key_password_file')
+  @IsOptional()
+  @Must('be text', isText)
+  private_key_password?: string
+
+  @Setting('text', '/run/secrets/koi-key-password')
+  @IsOptional()
+  @Must('be the path of a file', isText)
+  private_key_password_file?: string
+}
+
+/** Section `network`. Times in seconds. */
+export class NetworkSettings {
+  @Setting('text', 'http://127.0.0.1:9000/koi-net')
+  @IsOptional()
+  @Must(BASE_URL, isBaseUrl)
+  first_contact?: string
+
+  /** Pins who answers there; without it the node trusts on first use. */
+  @Setting('text', `orn:koi-net.node:coordinator+${'0a'.repeat(32)}`)
+  @IsOptional()
+  @Must('be the RID of a node', (value) => isText(value) && /^orn:koi-net\.node:[^+]+\+[0-9a-f]{64}$/.test(value))
+  first_contact_rid?: string
+
+  @Setting('number', '10')
+  @Must(SECONDS, isSeconds)
+  connect_timeout = 10
+
+  @Setting('number', '30')
+  @Must(SECONDS, isSeconds)
+  request_timeout = 30
+
+  @Setting('number', '3')
+  @Must('be a whole number from 0 to 100', isInteger(0, 100))
+  max_retries = 3
+
+  @Setting('number', '1.5')
+  @Must('be a number from 1 to 10', isNumber(1, 10))
+  backoff_factor = 1.5
+}
+
+const LATER_STORAGE = ['redis', 'postgres']
+
+/** Section `persistence`. */
+export class PersistenceSettings {
+  @Setting('text', 'file')
+  @Must('be file: redis and postgres are not in this release yet', (value) => !isOneOf(LATER_STORAGE)(value))
+  @Must('be file', isOneOf(['file', ...LATER_STORAGE]))
+  storage_type = 'file'
+
+  /** The folder of the node's key, cache and queues; one process owns it at a time. */
+  @Setting('text', '.koi/storage')
+  @Must('be the path of a folder', isText)
+  storage_path = '.koi/storage'
+
+  /** Seconds after which knowledge goes. */
+  @Setting('number', 'null')
+  @IsOptional()
+  @Must('be null: a time to live is not in this release yet', () => false)
+  ttl?: number
+
+  /** `full`: what is acknowledged survives a loss of power. `normal`: it survives the end of the process. */
+  @Setting('text', 'full')
+  @Must('be full or normal', isOneOf(['full', 'normal']))
+  durability: 'full' | 'normal' = 'full'
+}
+
+/** Section `security`. */
+export class SecuritySettings {
+  @Setting('boolean', 'false')
+  @Must('be false: authentication of users is not in this release yet', (value) => value !== true)
+  @Must('be true or false', isBoolean)
+  enable_auth = false
+
+  @Setting('text', 'none')
+  @Must('be none: other providers are not in this release yet', (value) => value === 'none')
+  auth_provider = 'none'
+
+  @Setting('object', '{}')
+  @Must('be an object', isObject)
+  auth_config: Readonly<Record<string, unknown>> = {}
+
+  /** What a caller who is not on this machine shows to publish, and to look into the node. */
+  @Setting('text', 'a long random text, or better a file in security.publish_token_file')
+  @IsOptional()
+  @Must('be text of at least 16 characters', (value) => isText(value) && value.length >= 16)
+  publish_token?: string
+
+  @Setting('text', '/run/secrets/koi-publish-token')
+  @IsOptional()
+  @Must('be the path of a file', isText)
+  publish_token_file?: string
+}
+
+/** Section `logging`. */
+export class LoggingSettings {
+  @Setting('text', 'info')
+  @Must('be debug, info, warn or error', isOneOf(['debug', 'info', 'warn', 'error']))
+  level: 'debug' | 'info' | 'warn' | 'error' = 'info'
+
+  /** `auto`: pretty on a terminal, JSON elsewhere. */
+  @Setting('text', 'auto')
+  @Must('be auto, json or pretty', isOneOf(['auto', 'json', 'pretty']))
+  format: 'auto' | 'json' | 'pretty' = 'auto'
+}
+
+/** Section `domains.<name>`. What `config` may hold is the domain's own. */
+export class DomainSettings {
+  @Setting('boolean', 'true')
+  @Must('be true or false', isBoolean)
+  enabled = true
+
+  @Setting('object', '{"folder": "/data"}')
+  @Must('be an object', isObject)
+  config: Readonly<Record<string, unknown>> = {}
+}
+
+/** Everything that a service is told from outside: one typed object, made by `loadSettings`. */
+export class KoiMcpSettings {
+  node = new NodeSettings()
+  network = new NetworkSettings()
+  persistence = new PersistenceSettings()
+  security = new SecuritySettings()
+  logging = new LoggingSettings()
+  domains: Readonly<Record<string, DomainSettings>> = {}
+}

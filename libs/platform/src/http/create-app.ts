@@ -1,0 +1,44 @@
+import type { RequestListener } from 'node:http'
+import { NestFactory } from '@nestjs/core'
+import type { DynamicModule, INestApplication } from '@nestjs/common'
+import { FastifyAdapter } from '@nestjs/platform-fastify'
+import { nestLogger } from '../logs/nest-logger.ts'
+import type { Service } from '../service/service.ts'
+import type { HttpServer } from './http-server.ts'
+
+/** The largest body taken: a peer's batch of events with their contents. */
+export const MAX_BODY_BYTES = 16 * 1024 * 1024
+
+/** NestJS on Fastify on a server that listens already. Bodies reach controllers as the bytes that came (`Buffer`): text is truth. */
+export async function createApp(module: DynamicModule, service: Service, http: HttpServer): Promise<INestApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: 1024 },
+    serverFactory: (handler: RequestListener) => {
+      http.serve(handler)
+      return http.server
+    },
+  })
+  const fastify = adapter.getInstance()
+  fastify.removeAllContentTypeParsers()
+  // JSON alone: a form or a script-less page of a browser cannot send it to this machine without asking first.
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const { method, routeOptions } = request
+    service.log.debug('answered', {
+      method,
+      route: routeOptions.url,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+    })
+    done()
+  })
+  const app = await NestFactory.create(module, adapter, {
+    bodyParser: false,
+    abortOnError: false,
+    logger: nestLogger(service.log),
+  })
+  await app.init()
+  await fastify.ready()
+  return app
+}

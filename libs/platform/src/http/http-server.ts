@@ -1,0 +1,63 @@
+import { createServer } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+const STARTING = JSON.stringify({ statusCode: 503, error: 'Service Unavailable', message: 'The service is starting' })
+
+/**
+ * The service's HTTP server. It listens before there is anything to serve, so that a busy port is found before any state is opened
+ * and a port of 0 is known before the node needs its address; until `serve` is called it answers 503.
+ */
+export class HttpServer {
+  readonly #server: Server
+  #listener: RequestListener = (_request, response) => {
+    response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' }).end(STARTING)
+  }
+  #closing: Promise<void> | undefined
+
+  private constructor() {
+    this.#server = createServer({ requestTimeout: 60_000, headersTimeout: 15_000 }, (request, response) => {
+      // Told to everybody who is connected while the server closes: do not use this connection again.
+      if (this.#closing !== undefined) response.setHeader('connection', 'close')
+      this.#listener(request, response)
+    })
+  }
+
+  /** Rejects with the system's error (`EADDRINUSE`, `EACCES` …), which names address and port. */
+  static listen({ port, host }: { readonly port: number; readonly host: string }): Promise<HttpServer> {
+    const server = new HttpServer()
+    return new Promise((resolve, reject) => {
+      server.#server.once('error', reject)
+      server.#server.listen(port, host, () => {
+        server.#server.off('error', reject)
+        resolve(server)
+      })
+    })
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** For Fastify's `serverFactory`. */
+  get server(): Server {
+    return this.#server
+  }
+
+  serve(listener: RequestListener): void {
+    this.#listener = listener
+  }
+
+  /** Accepts nobody any more, lets running requests end for at most `graceMs`, then cuts them. */
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs)
+      this.#server.close(() => {
+        clearTimeout(cut)
+        resolve()
+      })
+      this.#server.closeIdleConnections()
+    })
+    return this.#closing
+  }
+}

@@ -1,0 +1,47 @@
+import { decodeUtf8, MAX_CONTENTS_DEPTH, parseJson, ProtocolError } from '@koi-mcp/protocol'
+import { RequestError } from '../http/http-errors.ts'
+
+/** The JSON object in a request's body. @throws RequestError 400, naming the field */
+export function readJsonObject(body: unknown): Readonly<Record<string, unknown>> {
+  if (!Buffer.isBuffer(body)) throw new RequestError(400, 'The body must be a JSON object; it is empty')
+  try {
+    const { value, defect } = parseJson(decodeUtf8(body), { maxDepth: MAX_CONTENTS_DEPTH + 1 })
+    if (defect !== undefined) throw new RequestError(400, `The body ${defect.problem}`)
+    if (isObject(value)) return value
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new RequestError(400, `The body ${error.problem}`)
+    throw error
+  }
+  throw new RequestError(400, 'The body must be a JSON object')
+}
+
+/** What `POST /publish` takes: `{rid, contents}` or `{schema, object}`. @throws RequestError 400, naming the fields */
+export function readPublication(body: unknown): { rid: string; contents: object } | { schema: string; object: object } {
+  const request = readJsonObject(body)
+  const [name, value] = 'schema' in request ? (['schema', 'object'] as const) : (['rid', 'contents'] as const)
+  const fields = [
+    ...(isText(request[name]) ? [] : [{ path: name, message: 'must be text' }]),
+    ...(isObject(request[value]) ? [] : [{ path: value, message: 'must be an object' }]),
+    ...Object.keys(request)
+      .filter((key) => key !== name && key !== value)
+      .map((path) => ({ path, message: `is not known beside ${name} and ${value}` })),
+  ]
+  if (fields.length > 0) throw new RequestError(400, 'The body must be {rid, contents} or {schema, object}', fields)
+  return { [name]: request[name], [value]: request[value] } as { rid: string; contents: object }
+}
+
+/** The `Idempotency-Key`: a second request with the same key changes nothing and is answered as the first. */
+export function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined
+  if (typeof header === 'string' && /^[\x21-\x7e]{1,255}$/.test(header)) return header
+  const message = 'must be 1 to 255 visible ASCII characters'
+  throw new RequestError(400, `The header Idempotency-Key ${message}`, [{ path: 'Idempotency-Key', message }])
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}

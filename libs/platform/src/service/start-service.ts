@@ -1,0 +1,107 @@
+import type { DynamicModule } from '@nestjs/common'
+import type { Logger } from '@koi-mcp/core'
+import type { KoiMcpSettings } from '../config/settings.ts'
+import { createApp } from '../http/create-app.ts'
+import { HttpServer } from '../http/http-server.ts'
+import { liveEventOf } from '../knowledge/live-event.ts'
+import type { LiveEvent } from '../knowledge/live-event.ts'
+import { createLogger } from '../logs/create-logger.ts'
+import { Readiness } from './readiness.ts'
+import type { Role, Service } from './service.ts'
+import type { ServiceNode } from './service-node.ts'
+import { VERSION } from './version.ts'
+
+/** Requests that run get this long to end when the service stops. */
+const GRACE_MS = 5000
+
+/** What a node is made of that only the running process knows. */
+export interface NodeContext {
+  readonly settings: KoiMcpSettings
+  /** What other nodes call: `node.base_url`, else host and port as they turned out. */
+  readonly baseUrl: string
+  readonly log: Logger
+}
+
+/** Something that runs beside the node: started after it, stopped before it. */
+export interface Companion {
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** What makes one service differ from another. */
+export interface ServiceParts<N extends ServiceNode> {
+  readonly role: Role
+  /** Told of everything that happens in the node, from its first moment. */
+  readonly onEvent?: (event: LiveEvent) => void
+  createNode(context: NodeContext): N
+  assemble(service: Service<N>): Assembly
+}
+
+export interface Assembly {
+  /** The application's module: its whole wiring. */
+  readonly module: DynamicModule
+  readonly companions?: readonly Companion[]
+  /** More fields of the `ready` message, such as `mcp_url`. */
+  readonly ready?: Readonly<Record<string, string>>
+}
+
+export interface RunningService<N extends ServiceNode = ServiceNode> {
+  readonly service: Service<N>
+  /** `{event: 'ready', role, name, url, koi_net_url, node_rid, …}`. */
+  readonly ready: Readonly<Record<string, string>>
+  /** Drains: `/readyz` says so, nobody new is accepted, what runs ends, the node stops. Never rejects; may be called again. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a service: listens, makes the node, serves, starts the node (whose peers may then call back), then what runs beside it. Where one
+ * step fails the ones before it are undone.
+ */
+export async function startService<N extends ServiceNode>(
+  parts: ServiceParts<N>,
+  settings: KoiMcpSettings,
+  log: Logger = createLogger({ ...settings.logging, role: parts.role }),
+): Promise<RunningService<N>> {
+  const undo: (() => Promise<unknown>)[] = []
+  const readiness = new Readiness()
+  let stopping: Promise<void> | undefined
+  const stop = () => (stopping ??= stopAll(readiness, undo, log))
+  try {
+    const http = await HttpServer.listen(settings.node)
+    undo.push(() => http.close(GRACE_MS))
+    const { host } = settings.node
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${http.port}`
+    const node = parts.createNode({ settings, baseUrl: settings.node.base_url ?? `${url}/koi-net`, log })
+    const { onEvent } = parts
+    if (onEvent !== undefined) node.onEvent((event) => onEvent(liveEventOf(event)))
+    const service = { role: parts.role, version: VERSION, node, settings, url, readiness, log }
+    const { module, companions = [], ready = {} } = parts.assemble(service)
+    const app = await createApp(module, service, http)
+    // Undone last to first: companions, then HTTP, then the node, then the application.
+    undo.unshift(() => app.close())
+    undo.splice(1, 0, () => node.stop())
+    await node.start()
+    for (const companion of companions) {
+      undo.push(() => companion.stop())
+      await companion.start()
+    }
+    readiness.ready()
+    const { rid, name, profile } = node.identity
+    const addresses = { url, koi_net_url: profile.base_url ?? `${url}/koi-net` }
+    return { service, ready: { event: 'ready', role: parts.role, name, ...addresses, node_rid: rid, ...ready }, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function stopAll(readiness: Readiness, undo: readonly (() => Promise<unknown>)[], log: Logger): Promise<void> {
+  readiness.drain()
+  for (const step of undo.toReversed()) {
+    try {
+      await step()
+    } catch (error) {
+      log.error('a part of the service did not stop as it should', { error })
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { generateBundle, asRid, contentsOf, KOI_NET_NODE, storedContents } from '@koi-mcp/protocol'
+import type { Rid } from '@koi-mcp/protocol'
+import type { StoredBundle } from '@koi-mcp/core'
+import type { CarriedReply, NodeHappening, PublishingNode, ServiceNode } from '../src/index.ts'
+
+export const NODE_RID = asRid(`${KOI_NET_NODE.name}:fake+${'0'.repeat(64)}`)
+
+export const stored = (rid: string, text: string, seq = 1): StoredBundle => ({
+  rid: asRid(rid),
+  bundle: generateBundle(asRid(rid), storedContents(text), '2026-01-02T03:04:05Z'),
+  seq,
+})
+
+/** A node without a network: says what it is told to say, and remembers what it was asked. */
+export class FakeNode implements ServiceNode, PublishingNode {
+  readonly identity = {
+    rid: NODE_RID,
+    name: 'fake',
+    profile: {
+      base_url: 'http://fake/koi-net',
+      node_type: 'FULL' as const,
+      provides: { event: [], state: [] },
+      public_key: 'x',
+    },
+  }
+  bundles: StoredBundle[] = []
+  readonly calls: unknown[][] = []
+  failing: Error | undefined
+  replies: (path: string, body: Uint8Array) => Promise<CarriedReply> = () =>
+    Promise.resolve({ status: 200, contentType: 'application/json', body: 'null' })
+  readonly #listeners = new Set<(event: NodeHappening) => void>()
+
+  readonly knowledge: ServiceNode['knowledge'] = {
+    read: (rid) => Promise.resolve(this.bundles.find((bundle) => bundle.rid === rid)),
+    readMany: () => Promise.resolve(this.bundles),
+    listRids: ({ after, limit = Infinity } = {}) =>
+      Promise.resolve(
+        this.bundles
+          .map(({ rid }) => rid)
+          .filter((rid) => after === undefined || rid > after)
+          .slice(0, limit),
+      ),
+    listBundles: () => Promise.resolve(this.bundles),
+    countByType: () => Promise.resolve(new Map([['orn:a.b', this.bundles.length]])),
+    search: (query, options) => {
+      this.calls.push(['search', query, options])
+      return Promise.resolve({ total: 0, hits: [] })
+    },
+  }
+  readonly graph: ServiceNode['graph'] = {
+    profile: () => undefined,
+    nodes: () => [NODE_RID],
+    edge: () => undefined,
+    edges: () => [],
+    edgesOf: () => [],
+    subscribers: () => [],
+    neighbors: () => [],
+    stateProviders: () => [],
+  }
+  readonly store: ServiceNode['store'] = {
+    inboxState: () => Promise.resolve({ pending: 2, deadLetters: 1, nextDueAt: undefined }),
+    outboxState: () => Promise.resolve([]),
+    lastChange: () => (this.failing === undefined ? Promise.resolve(1) : Promise.reject(this.failing)),
+  }
+
+  handleRequest(path: string, body: Uint8Array): Promise<CarriedReply> {
+    this.calls.push(['handleRequest', path, Buffer.from(body).toString('latin1')])
+    return this.replies(path, body)
+  }
+  wellKnown(): string {
+    return `{"rid":"${NODE_RID}"}`
+  }
+  onEvent(listener: (event: NodeHappening) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+  get listeners(): number {
+    return this.#listeners.size
+  }
+  tell(event: NodeHappening): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+  publish(input: object, options?: { idempotencyKey?: string }): Promise<{ rid: Rid; place: number }> {
+    this.calls.push(['publish', contentsOf(input).text, options])
+    return this.failing === undefined
+      ? Promise.resolve({ rid: asRid('orn:a.b:c'), place: 7 })
+      : Promise.reject(this.failing)
+  }
+  forget(rid: string): Promise<void> {
+    this.calls.push(['forget', rid])
+    return Promise.resolve()
+  }
+  start(): Promise<void> {
+    this.calls.push(['start'])
+    return Promise.resolve()
+  }
+  stop(): Promise<void> {
+    this.calls.push(['stop'])
+    return Promise.resolve()
+  }
+}

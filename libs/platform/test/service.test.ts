@@ -1,0 +1,385 @@
+import { request } from 'node:http'
+import type { IncomingMessage, RequestOptions } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { Module } from '@nestjs/common'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { silentLogger, StoreError } from '@koi-mcp/core'
+import {
+  HealthModule,
+  KnowledgeController,
+  KoiMcpSettings,
+  KoiNetController,
+  PublishController,
+  ServiceModule,
+  startService,
+} from '../src/index.ts'
+import type { RunningService, ServiceParts } from '../src/index.ts'
+import { FakeNode, NODE_RID, stored } from './fake-node.ts'
+
+@Module({})
+class FakeModule {}
+
+const TOKEN = 'a-token-of-a-test'
+
+const parts = (node: FakeNode): ServiceParts<FakeNode> => ({
+  role: 'producer',
+  createNode: () => node,
+  assemble: (service) => ({
+    module: {
+      module: FakeModule,
+      imports: [ServiceModule.for(service), HealthModule],
+      controllers: [KoiNetController, KnowledgeController, PublishController],
+    },
+  }),
+})
+
+const settingsFor = (change: (settings: KoiMcpSettings) => void = () => undefined): KoiMcpSettings => {
+  const settings = new KoiMcpSettings()
+  settings.node.port = 0
+  change(settings)
+  return settings
+}
+
+let node: FakeNode
+let running: RunningService
+let url: string
+
+const open = async (settings = settingsFor()) => {
+  node = new FakeNode()
+  running = await startService(parts(node), settings, silentLogger)
+  url = running.service.url
+}
+
+const call = async (path: string, options: RequestInit = {}) => {
+  const response = await fetch(url + path, options)
+  return { status: response.status, body: await response.text(), headers: response.headers }
+}
+const post = (path: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) =>
+  call(path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } })
+
+/** As `call`, with what `fetch` does not let one say: Host, Origin. */
+const rawCall = async (path: string, options: RequestOptions) => {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(url + path, options, resolve)
+      .on('error', reject)
+      .end()
+  })
+  return { status: response.statusCode, body: await text(response) }
+}
+
+const error = (statusCode: number, name: string, message: string, fields?: object) => ({
+  statusCode,
+  error: name,
+  message,
+  ...(fields && { fields }),
+})
+
+beforeEach(() => open())
+afterEach(() => running.stop())
+
+describe('KOI-net', () => {
+  it('hands the bytes of the body to the node, whatever they are, and its reply to the caller', async () => {
+    node.replies = () =>
+      Promise.resolve({ status: 400, contentType: 'application/json', retryAfter: 3, body: '{"n":1.0}' })
+    const { status, body, headers } = await post('/koi-net/events/broadcast?x=1', Uint8Array.of(0xff, 0x00, 0x7b))
+    expect([status, body, headers.get('content-type'), headers.get('retry-after')]).toEqual([
+      400,
+      '{"n":1.0}',
+      'application/json; charset=utf-8',
+      '3',
+    ])
+    expect(node.calls).toContainEqual(['handleRequest', '/events/broadcast', '\u00ff\u0000{'])
+  })
+
+  it('tells the node when its reply was sent', async () => {
+    const sent = new Promise<boolean>((resolve) => {
+      const finished = (ok: boolean) => Promise.resolve(resolve(ok))
+      node.replies = () => Promise.resolve({ status: 200, contentType: 'application/json', body: '{}', finished })
+    })
+    await post('/koi-net/events/poll', '{}')
+    expect(await sent).toBe(true)
+  })
+
+  it('tells the node when its reply could not be sent', async () => {
+    const sent = new Promise<boolean>((resolve) => {
+      const finished = (ok: boolean) => Promise.resolve(resolve(ok))
+      const body = 'x'.repeat(64 * 1024 * 1024)
+      node.replies = () => Promise.resolve({ status: 200, contentType: 'application/json', body, finished })
+    })
+    const headers = { 'content-type': 'application/json' }
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request(`${url}/koi-net/events/poll`, { method: 'POST', headers }, resolve).on('error', reject).end('{}')
+    })
+    response.destroy()
+    expect(await sent).toBe(false)
+  })
+
+  it('answers 4xx in JSON to what is too large, of another type, or no path at all', async () => {
+    const large = await post('/koi-net/events/broadcast', new Uint8Array(16 * 1024 * 1024 + 1))
+    expect(JSON.parse(large.body)).toEqual(error(413, 'Payload Too Large', 'Request body is too large'))
+    const form = await post('/koi-net/events/broadcast', 'a=b', { 'content-type': 'text/plain' })
+    expect(JSON.parse(form.body)).toEqual(error(415, 'Unsupported Media Type', 'Unsupported Media Type'))
+    expect((await call('/koi-net/events/broadcast')).status).toBe(404)
+    expect(node.calls.filter(([name]) => name === 'handleRequest')).toEqual([])
+  })
+
+  it('says which node it is', async () => {
+    expect((await call('/.well-known/koi-net.json')).body).toBe(`{"rid":"${NODE_RID}"}`)
+  })
+
+  it('tells the caller nothing of the inside when the node fails', async () => {
+    node.replies = () => Promise.reject(new Error('secret path'))
+    const { status, body } = await post('/koi-net/events/poll', '{}')
+    expect([status, JSON.parse(body)]).toEqual([
+      500,
+      error(500, 'Internal Server Error', 'Something went wrong in this node; its log says what'),
+    ])
+  })
+})
+
+describe('health', () => {
+  it('is alive and ready', async () => {
+    expect((await call('/livez')).status).toBe(200)
+    const { status, body } = await call('/readyz')
+    expect([status, JSON.parse(body)]).toEqual([
+      200,
+      {
+        status: 'ok',
+        info: { service: { status: 'up' }, dependencies: { status: 'up' } },
+        error: {},
+        details: { service: { status: 'up' }, dependencies: { status: 'up' } },
+      },
+    ])
+  })
+
+  it('shows a lost dependency and stays ready', async () => {
+    node.failing = new StoreError('UNAVAILABLE', 'gone')
+    const { status, body } = await call('/readyz')
+    expect([status, JSON.parse(body)]).toMatchObject([
+      200,
+      { status: 'degraded', info: { dependencies: { status: 'degraded', lost: ['store'] } } },
+    ])
+  })
+
+  it('is not ready while it starts', async () => {
+    const starting = new FakeNode()
+    let seen: { status: number; body: string }[] = []
+    const { promise, resolve } = Promise.withResolvers<string>()
+    starting.start = async () => {
+      const at = await promise
+      const paths = ['/livez', '/readyz', '/api/status']
+      seen = await Promise.all(
+        paths.map(async (path) => fetch(at + path).then(async (r) => ({ status: r.status, body: await r.text() }))),
+      )
+    }
+    const definition = parts(starting)
+    const second = await startService(
+      { ...definition, assemble: (service) => (resolve(service.url), definition.assemble(service)) },
+      settingsFor(),
+      silentLogger,
+    )
+    await second.stop()
+    expect(seen.map(({ status }) => status)).toEqual([200, 503, 503])
+    expect(JSON.parse(seen[1]?.body ?? '')).toMatchObject({
+      statusCode: 503,
+      error: { service: { status: 'down', message: 'starting' } },
+    })
+  })
+})
+
+describe('the knowledge API', () => {
+  const RIDS = ['orn:a.b:1', 'orn:a.b:a b/50% #1*[x]/ü+.csv', 'orn:a.b:z']
+
+  beforeEach(() => {
+    node.bundles = RIDS.map((rid, index) =>
+      stored(rid, '{"n":1.0,"big":12345678901234567890,"__proto__":{"2":1,"1":2}}', index),
+    )
+  })
+
+  it('lists RIDs page by page', async () => {
+    const first = JSON.parse((await call('/api/rids?limit=2')).body) as { rids: string[]; next: string }
+    expect(first).toEqual({ rids: RIDS.slice(0, 2), next: RIDS[1] })
+    const second = await call(`/api/rids?limit=2&after=${encodeURIComponent(first.next)}`)
+    expect(JSON.parse(second.body)).toEqual({ rids: RIDS.slice(2), next: null })
+  })
+
+  it('serves contents as the text that was received, under any RID', async () => {
+    const rid = RIDS[1] ?? ''
+    const { body } = await call(`/api/bundle?${new URLSearchParams({ rid }).toString()}`)
+    const { manifest } = node.bundles[1]!.bundle
+    expect(body).toBe(
+      `{"rid":"${rid}","origin":null,"seq":1,"manifest":${manifest.text},"contents":{"n":1.0,"big":12345678901234567890,"__proto__":{"2":1,"1":2}}}`,
+    )
+  })
+
+  it('says what is wrong with a parameter', async () => {
+    const answer = async (path: string) => JSON.parse((await call(path)).body) as unknown
+    const problem = (path: string, message: string) =>
+      error(400, 'Bad Request', `The parameter ${path} ${message}`, [{ path, message }])
+    expect(await answer('/api/bundle')).toEqual(problem('rid', 'is missing'))
+    expect(await answer('/api/rids?limit=-1')).toEqual(problem('limit', 'must be a whole number from 0 to 1000'))
+    expect(await answer('/api/bundle?rid=a&rid=b')).toEqual(problem('rid', 'is given more than once'))
+    expect(await answer('/api/rids?after=x')).toMatchObject({ statusCode: 400, fields: [{ path: 'after' }] })
+    expect(await answer('/api/bundle?rid=orn:a.b:x+y')).toEqual(
+      error(404, 'Not Found', 'This node knows no such RID; in a query a + means a space, write %2B for it', [
+        { path: 'rid', message: 'is not known here' },
+      ]),
+    )
+  })
+
+  it('searches', async () => {
+    expect(JSON.parse((await call('/api/search?q=a%20b&types=orn:a.b&types=https&limit=5')).body)).toEqual({
+      total: 0,
+      hits: [],
+    })
+    expect(node.calls).toContainEqual(['search', 'a b', { types: ['orn:a.b', 'https'], limit: 5, offset: 0 }])
+  })
+
+  it('tells the state of the service', async () => {
+    expect(JSON.parse((await call('/api/status')).body)).toEqual({
+      role: 'producer',
+      name: 'fake',
+      version: '0.1.0',
+      node_rid: NODE_RID,
+      base_url: 'http://fake/koi-net',
+      state: 'ready',
+      degraded: [],
+      counts: { total: 3, by_type: { 'orn:a.b': 3 } },
+      queues: { inbox: { pending: 2, dead_letters: 1 }, outbox: { queued: 0, targets: 0 } },
+      peers: [],
+    })
+  })
+
+  it('streams events, and forgets a reader who goes', async () => {
+    const reader = new AbortController()
+    const response = await fetch(`${url}/api/events`, { signal: reader.signal })
+    const chunks = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    expect((await chunks.read()).value).toBe(': events from now on\n\n')
+    const at = '1970-01-01T00:00:00.005Z'
+    node.tell({ at, event: 'NEW', rid: 'orn:a.b:\n', ridType: 'orn:a.b', about: 'knowledge', source: NODE_RID })
+    expect((await chunks.read()).value).toBe(
+      `data: {"kind":"new","at":5,"rid":"orn:a.b:\\n","rid_type":"orn:a.b","peer":"${NODE_RID}"}\n\n`,
+    )
+    reader.abort()
+    await expect.poll(() => node.listeners).toBe(0)
+  })
+})
+
+describe('publishing', () => {
+  it('publishes and forgets', async () => {
+    const body = '{"rid":"orn:a.b:c","contents":{"b":2,"a":1}}'
+    const published = await post('/publish', body, { 'idempotency-key': 'k1' })
+    expect([published.status, published.body]).toEqual([200, '{"rid":"orn:a.b:c","place":7}'])
+    expect(node.calls).toContainEqual(['publish', body, { idempotencyKey: 'k1' }])
+    const forgotten = await post('/forget', '{"rid":"orn:a.b:c"}')
+    expect([forgotten.status, forgotten.body]).toEqual([200, '{"rid":"orn:a.b:c"}'])
+    expect(node.calls).toContainEqual(['forget', 'orn:a.b:c'])
+  })
+
+  it('names the fields at fault', async () => {
+    const fields = async (body: string) =>
+      (JSON.parse((await post('/publish', body)).body) as { fields?: unknown }).fields
+    expect(await fields('{"rid":1,"contents":[],"x":2}')).toEqual([
+      { path: 'rid', message: 'must be text' },
+      { path: 'contents', message: 'must be an object' },
+      { path: 'x', message: 'is not known beside rid and contents' },
+    ])
+    node.failing = Object.assign(new Error('2 problems'), {
+      code: 'SCHEMA',
+      problems: [{ path: 'columns[2].type', message: 'must be text' }],
+    })
+    expect(await fields('{"schema":"DatasetMetadata","object":{}}')).toEqual([
+      { path: 'columns[2].type', message: 'must be text' },
+    ])
+    for (const body of ['', '[]', '{', '{"rid":"a:b","rid":"a:c","contents":{}}', '"\\ud800"']) {
+      expect((await post('/publish', body)).status).toBe(400)
+    }
+    expect((await post('/publish', '{"rid":"a:b","contents":{}}', { 'idempotency-key': 'a b' })).status).toBe(400)
+  })
+
+  it('says so when the disk is full, and when to come again', async () => {
+    node.failing = new StoreError('FULL', 'inside')
+    const { status, body, headers } = await post('/publish', '{"rid":"a:b","contents":{}}')
+    expect([status, headers.get('retry-after'), JSON.parse(body)]).toEqual([
+      503,
+      '1',
+      error(503, 'Service Unavailable', 'The disk of this node is full'),
+    ])
+  })
+})
+
+describe('access', () => {
+  it('lets in who calls from this machine, and no web page, other host name or forwarded caller', async () => {
+    const status = async (headers: Record<string, string>) => (await rawCall('/api/status', { headers })).status
+    expect(await status({})).toBe(200)
+    expect(await status({ origin: 'http://localhost:3000' })).toBe(200)
+    expect(await status({ origin: 'https://evil.example' })).toBe(403)
+    expect(await status({ origin: 'null' })).toBe(403)
+    expect(await status({ host: 'evil.example:80' })).toBe(403)
+    expect(await status({ 'x-forwarded-for': '10.0.0.1' })).toBe(403)
+    expect((await rawCall('/readyz', { headers: { host: 'evil.example' } })).status).toBe(200)
+  })
+
+  it('lets in who shows the token, from anywhere', async () => {
+    await running.stop()
+    await open(settingsFor((settings) => (settings.security.publish_token = TOKEN)))
+    const status = async (headers: Record<string, string>) => (await rawCall('/api/status', { headers })).status
+    expect(await status({ host: 'koi.example', authorization: `Bearer ${TOKEN}` })).toBe(200)
+    expect(await status({ host: 'koi.example' })).toBe(401)
+    expect(await status({ authorization: 'Bearer wrong' })).toBe(401)
+    expect(await status({})).toBe(200)
+  })
+})
+
+describe('stopping', () => {
+  it('lets what runs end, ends streams, and stops the node last', async () => {
+    const { promise: asked, resolve: ask } = Promise.withResolvers<undefined>()
+    const { promise: answer, resolve: release } = Promise.withResolvers<undefined>()
+    node.replies = async () => {
+      ask(undefined)
+      await answer
+      node.calls.push(['answered'])
+      return { status: 200, contentType: 'application/json', body: 'null' }
+    }
+    const stream = await fetch(`${url}/api/events`)
+    const slow = post('/koi-net/events/poll', '{}')
+    await asked
+    const stopped = running.stop()
+    await stream.text()
+    release(undefined)
+    expect((await slow).body).toBe('null')
+    await stopped
+    expect(node.calls.slice(-2)).toEqual([['answered'], ['stop']])
+    await expect(fetch(`${url}/livez`)).rejects.toThrow()
+  })
+
+  it('undoes what was started when a step fails', async () => {
+    const failing = new FakeNode()
+    failing.start = () => Promise.reject(new StoreError('BUSY', 'in use by process 1'))
+    let at = ''
+    const definition = parts(failing)
+    const start = startService(
+      { ...definition, assemble: (service) => ((at = service.url), definition.assemble(service)) },
+      settingsFor(),
+      silentLogger,
+    )
+    await expect(start).rejects.toThrow('in use by process 1')
+    expect(failing.calls).toEqual([['stop']])
+    await expect(fetch(`${at}/livez`)).rejects.toThrow()
+  })
+
+  it('finds a busy port before it touches anything', async () => {
+    const second = new FakeNode()
+    const port = Number(new URL(url).port)
+    await expect(
+      startService(
+        parts(second),
+        settingsFor((settings) => (settings.node.port = port)),
+        silentLogger,
+      ),
+    ).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    })
+    expect(second.calls).toEqual([])
+  })
+})
