@@ -72,7 +72,7 @@ class FakeLog implements KnowledgeLog {
 function recorder(name = 'things'): KnowledgeAdapter & { readonly calls: string[] } {
   const calls: string[] = []
   const note = (operation: string) => (entity: StoredBundle) =>
-    void calls.push(`${operation} ${entity.rid.slice(15)}=${String(entity.bundle.contents.value['value'])}`)
+    void calls.push(`${operation} ${entity.rid.slice(15)}=${JSON.stringify(entity.bundle.contents.value['value'])}`)
   const forget = (rid: Rid): void => void calls.push(`forget ${rid.slice(15)}`)
   return { name, ridTypes: [THING], calls, register: note('register'), update: note('update'), forget }
 }

@@ -1,3 +1,4 @@
+import 'reflect-metadata'
 import { plainToInstance } from 'class-transformer'
 import type { SchemaClass } from './schema-registry.ts'
 

@@ -19,7 +19,9 @@ export function problemsOf(errors: readonly ValidationError[]): string[] {
 }
 
 function problemsAt(error: ValidationError, path: string): string[] {
-  const own = Object.values(error.constraints ?? {}).map((message) => withPath(message, error.property, path))
+  const own = Object.entries(error.constraints ?? {}).map(([constraint, message]) =>
+    constraint === 'nestedValidation' ? `${path} must be an object` : withPath(message, error.property, path),
+  )
   const below = (error.children ?? []).flatMap((child) =>
     problemsAt(child, Array.isArray(error.value) ? `${path}[${child.property}]` : `${path}.${child.property}`),
   )
@@ -28,10 +30,9 @@ function problemsAt(error: ValidationError, path: string): string[] {
 
 /** class-validator's own messages name the property alone, after one of these openings; others are put behind the path. */
 function withPath(message: string, property: string, path: string): string {
-  for (const opening of ['', 'each value in ', 'nested property ', 'each value in nested property ']) {
+  for (const opening of ['', 'each value in ']) {
     if (message.startsWith(`${opening}${property} `)) {
-      const each = opening.startsWith('each value') ? 'each value in ' : ''
-      return `${each}${path}${message.slice(opening.length + property.length)}`
+      return `${opening}${path}${message.slice(opening.length + property.length)}`
     }
   }
   return `${path}: ${message}`

@@ -1,3 +1,4 @@
+import 'reflect-metadata'
 import { Type } from 'class-transformer'
 import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Min, ValidateNested } from 'class-validator'
 import { describe, expect, it } from 'vitest'
@@ -81,7 +82,7 @@ describe('validate', () => {
       'tags: no more than three',
       'each value in words must be a string',
       'columns[2].type must be a string',
-      'each value in columns[3] must be either object or array',
+      'columns[3] must be an object',
     ])
   })
 

@@ -22,7 +22,7 @@ export type SchemaRegistration = SchemaDefinition | SchemaClass
 export interface TransformerRegistration<S extends object = object, T extends object = object> {
   readonly source: SchemaClass<S>
   readonly target: SchemaClass<T>
-  transform(source: S): T
+  transform(this: void, source: S): T
 }
 
 /** An open world: what a schema does not name is kept and is no error. */
