@@ -34,6 +34,12 @@ const terminal = (env: Io['env'] = {}) => {
   return { io, out, err }
 }
 
+const collected = async (texts: AsyncIterable<string>): Promise<string[]> => {
+  const all: string[] = []
+  for await (const text of texts) all.push(text)
+  return all
+}
+
 const signal = new AbortController().signal
 const STRANGE = 'orn:data-catalog.dataset:a b/50% #1*[x]+ü.csv'
 
@@ -115,10 +121,11 @@ describe('search', () => {
 describe('watch', () => {
   test('follows events through a break of the connection', async () => {
     let connections = 0
+    const event = { event: 'NEW', at: '1970-01-01T00:00:00.000Z', about: 'knowledge' }
     const url = await serve((at, response) => {
       if (at.pathname === '/api/status') return response.end('{"role":"consumer","name":"mcp-gateway","node_rid":"n"}')
       connections += 1
-      response.write(`: hello\n\ndata: {"kind":"new","at":0,"rid":"a:${connections}"}\n\n`)
+      response.write(`: hello\n\ndata: ${JSON.stringify({ ...event, rid: `a:${connections}` })}\n\n`)
       if (connections === 1) response.end()
       return response
     })
@@ -129,7 +136,7 @@ describe('watch', () => {
       if (out.length === 2) ended.abort()
     }
     await watch({ url, state: '.koi', json: true }, { ...io, stdout: { write } }, ended.signal)
-    const same = { event: 'new', time: '1970-01-01T00:00:00.000Z', role: 'consumer', node: 'n' }
+    const same = { ...event, role: 'consumer', node: 'n' }
     expect(out.map((line): unknown => JSON.parse(line))).toEqual([
       { ...same, rid: 'a:1' },
       { ...same, rid: 'a:2' },
@@ -153,13 +160,13 @@ describe('eventStreamData', () => {
           chunks.push(bytes.subarray(at, at + size))
           at += size
         }
-        expect(await Array.fromAsync(eventStreamData(chunks))).toEqual(['{"a":"ü"}', 'one\ntwo', '🪐'])
+        expect(await collected(eventStreamData(chunks))).toEqual(['{"a":"ü"}', 'one\ntwo', '🪐'])
       }),
     )
   })
 
   test('refuses an event without end', async () => {
     const endless = Array.from({ length: 20 }, () => new Uint8Array(100_000).fill(65))
-    await expect(Array.fromAsync(eventStreamData(endless))).rejects.toThrow('longer than 1 MiB')
+    await expect(collected(eventStreamData(endless))).rejects.toThrow('longer than 1 MiB')
   })
 })

@@ -1,34 +1,34 @@
 import type { Paint } from '../io.ts'
 import { nodeName } from '../network-event.ts'
 import type { NetworkEvent } from '../network-event.ts'
-import { printable, shortRid } from './printable.ts'
-import type { ColourName } from './colour.ts'
+import { printable, shortened, shortRid } from './printable.ts'
 
-const KIND_COLOURS: Readonly<Record<string, ColourName>> = { new: 'green', update: 'yellow', forget: 'red' }
+const COLOURS = { NEW: 'green', UPDATE: 'yellow', FORGET: 'red' } as const
 
 /** `12:03:04  UPDATE  data-catalog.dataset:data/planets.csv  producer → mcp-gateway`: when, what, and from whom to whom. */
 export const eventLine = (event: NetworkEvent, node: string, width: number, paint: Paint): string => {
   const time = new Date(event.at).toTimeString().slice(0, 8)
-  const kind = paint(KIND_COLOURS[event.kind] ?? 'cyan', event.kind.toUpperCase().padEnd(9))
-  const from = event.peer === undefined ? '' : `${printable(nodeName(event.peer))} → `
-  const who = paint('dim', `${from}${printable(node)}`)
-  const room = Math.max(MIN_RID_WIDTH, width - FIXED_WIDTH - who.length)
-  const what = shortRid(event.rid ?? event.message ?? '', room)
-  return `${paint('dim', time)}  ${kind} ${what.padEnd(Math.min(room, RID_COLUMN))}  ${who}`
+  const who = `${event.source === undefined ? '' : `${printable(nodeName(event.source))} → `}${printable(node)}`
+  const room = Math.max(MIN_SUBJECT, width - FIXED - who.length)
+  const what = shortened(subject(event), room)
+  const kind = paint(COLOURS[event.event], event.event.padEnd(6))
+  return `${paint('dim', time)}  ${kind}  ${what.padEnd(Math.min(room, SUBJECT_COLUMN))}  ${paint('dim', who)}`
 }
 
-const MIN_RID_WIDTH = 24
-const RID_COLUMN = 52
-const FIXED_WIDTH = 22
+const MIN_SUBJECT = 24
+const SUBJECT_COLUMN = 60
+/** Time, kind, and the spaces between. */
+const FIXED = 20
+
+const subject = ({ about, rid, edge }: NetworkEvent): string => {
+  if (about === 'node') return `node ${printable(nodeName(rid))}`
+  if (about === 'knowledge' || edge === undefined) return shortRid(rid)
+  const [provider, subscriber] = [edge.provider, edge.subscriber].map((end) => printable(nodeName(end)))
+  return `edge ${provider} → ${subscriber}, ${printable(edge.status.toLowerCase())}`
+}
 
 /** What scripts get: the event, and the node that it happened in. */
-export const eventJson = (event: NetworkEvent, node: { role?: string; node_rid?: string | undefined }): string =>
-  JSON.stringify({
-    event: event.kind,
-    time: new Date(event.at).toISOString(),
-    ...(node.role === undefined ? {} : { role: node.role }),
-    ...(node.node_rid === undefined ? {} : { node: node.node_rid }),
-    rid: event.rid,
-    peer: event.peer,
-    message: event.message,
-  })
+export const eventJson = (event: NetworkEvent, node: { role?: string; node_rid?: string | undefined }): string => {
+  const { event: kind, at, ...rest } = event
+  return JSON.stringify({ event: kind, at, role: node.role, node: node.node_rid, ...rest })
+}

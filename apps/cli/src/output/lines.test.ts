@@ -1,50 +1,65 @@
 import { describe, expect, test } from 'vitest'
 import { readNetworkEvent } from '../network-event.ts'
+import type { NetworkEvent } from '../network-event.ts'
 import { eventJson, eventLine } from './event-line.ts'
 import { LiveLines } from './live-lines.ts'
 
 const plain = (_colour: string, text: string): string => text
 const HASH = '0a'.repeat(32)
 
+const PRODUCER = `orn:koi-net.node:producer+${HASH}`
+const GATEWAY = `orn:koi-net.node:mcp-gateway+${HASH}`
+const at = new Date(2026, 0, 1, 12, 3, 4).toISOString()
+const dataset = { event: 'UPDATE', at, rid: 'orn:data-catalog.dataset:data/a.csv', about: 'knowledge' } as const
+
 describe('eventLine', () => {
+  const line = (event: NetworkEvent, node = 'mcp-gateway') => eventLine(event, node, 100, plain).replace(/ +/gu, ' ')
+
   test('says when, what, and from whom to whom', () => {
-    const event = {
-      kind: 'update',
-      at: new Date(2026, 0, 1, 12, 3, 4).getTime(),
-      rid: 'orn:data-catalog.dataset:data/a.csv',
-    }
-    const peer = `orn:koi-net.node:producer+${HASH}`
-    expect(eventLine({ ...event, peer }, 'mcp-gateway', 100, plain).replace(/ +/gu, ' ')).toBe(
+    expect(line({ ...dataset, source: PRODUCER })).toBe(
       '12:03:04 UPDATE data-catalog.dataset:data/a.csv producer → mcp-gateway',
     )
-    expect(eventLine(event, 'producer', 100, plain)).toMatch(/ {2}producer$/u)
+    expect(line(dataset, 'producer')).toBe('12:03:04 UPDATE data-catalog.dataset:data/a.csv producer')
+    expect(line({ event: 'NEW', at, rid: PRODUCER, about: 'node' })).toBe('12:03:04 NEW node producer mcp-gateway')
+    const edge = { provider: PRODUCER, subscriber: GATEWAY, status: 'APPROVED' }
+    expect(line({ event: 'NEW', at, rid: `orn:koi-net.edge:${HASH}`, about: 'edge', edge, source: PRODUCER })).toBe(
+      '12:03:04 NEW edge producer → mcp-gateway, approved producer → mcp-gateway',
+    )
   })
 
   test('fits the terminal, and no RID can move its cursor', () => {
-    const event = { kind: 'new', at: 0, rid: `orn:a.b:\u001b[2J${'x'.repeat(200)}` }
-    const line = eventLine(event, 'producer', 90, plain)
-    expect(line.length).toBeLessThanOrEqual(90)
-    expect(line).not.toContain('\u001b')
+    const long = eventLine({ ...dataset, rid: `orn:a.b:\u001b[2J${'x'.repeat(200)}` }, 'producer', 90, plain)
+    expect(long.length).toBeLessThanOrEqual(90)
+    expect(long).not.toContain('\u001b')
   })
 })
 
-describe('readNetworkEvent', () => {
-  test('takes milliseconds and ISO times, and skips what is no event', () => {
-    expect(readNetworkEvent({ kind: 'new', at: 5, rid: 'a:b', more: 1 })).toEqual({ kind: 'new', at: 5, rid: 'a:b' })
-    expect(readNetworkEvent({ kind: 'edge', at: '1970-01-01T00:00:01Z', peer: 'p' })).toEqual({
-      kind: 'edge',
-      at: 1000,
-      peer: 'p',
+describe('network events', () => {
+  test('are read with what this version knows of them', () => {
+    expect(readNetworkEvent({ ...dataset, ridType: 'x', source: PRODUCER, more: 1 })).toEqual({
+      ...dataset,
+      source: PRODUCER,
     })
-    for (const other of [null, 1, 'x', {}, { kind: 'new' }, { kind: 'new', at: 'never' }, { kind: 1, at: 1 }]) {
+    expect(readNetworkEvent({ ...dataset, about: 'later', edge: { provider: 1 } })).toEqual(dataset)
+    for (const other of [
+      null,
+      1,
+      'x',
+      {},
+      { ...dataset, at: 'never' },
+      { ...dataset, event: 'new' },
+      { ...dataset, rid: 1 },
+    ]) {
       expect(readNetworkEvent(other)).toBeUndefined()
     }
   })
 
-  test('is printed for scripts with the node it happened in', () => {
-    expect(eventJson({ kind: 'new', at: 0, rid: 'a:b' }, { role: 'producer', node_rid: 'n' })).toBe(
-      '{"event":"new","time":"1970-01-01T00:00:00.000Z","role":"producer","node":"n","rid":"a:b"}',
-    )
+  test('are printed for scripts with the node they happened in', () => {
+    expect(JSON.parse(eventJson(dataset, { role: 'producer', node_rid: PRODUCER }))).toEqual({
+      ...dataset,
+      role: 'producer',
+      node: PRODUCER,
+    })
   })
 })
 

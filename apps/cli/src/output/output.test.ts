@@ -15,8 +15,8 @@ describe('shortened', () => {
     expect(shortened('abcdefghij', 10)).toBe('abcdefghij')
     expect(shortened('abcdefghijk', 10)).toBe('abcde…hijk')
     expect(shortened('🪐🪐🪐🪐', 3)).toBe('🪐…🪐')
-    expect(shortRid('orn:data-catalog.dataset:data/planets.csv', 60)).toBe('data-catalog.dataset:data/planets.csv')
-    expect(shortRid('https://x.org/a?b#c', 60)).toBe('https://x.org/a?b#c')
+    expect(shortRid('orn:data-catalog.dataset:data/planets.csv')).toBe('data-catalog.dataset:data/planets.csv')
+    expect(shortRid('https://x.org/a?b#c')).toBe('https://x.org/a?b#c')
   })
 })
 

@@ -22,4 +22,4 @@ export const shortened = (text: string, width: number): string => {
 }
 
 /** A RID as a live line shows it: without the `orn:` that most share. */
-export const shortRid = (rid: string, width: number): string => shortened(printable(rid.replace(/^orn:/u, '')), width)
+export const shortRid = (rid: string): string => printable(rid.replace(/^orn:/u, ''))

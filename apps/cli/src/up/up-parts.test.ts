@@ -96,7 +96,8 @@ describe('UpReport', () => {
   const services = [
     { role: 'producer', name: 'producer', pid: 1, url: 'u', koi_net_url: 'k', node_rid: 'orn:koi-net.node:producer+0' },
   ] as const
-  const event = { kind: 'new', at: 0, rid: 'orn:a.b:c' }
+  const at = '1970-01-01T00:00:00.000Z'
+  const event = { event: 'NEW', at, rid: 'orn:a.b:c', about: 'knowledge' } as const
   const warning = { level: 'warn', message: 'no table', fields: {}, structured: true } as const
 
   test('with --json, standard output holds the ready line and then events, also those that came before it', () => {
@@ -112,17 +113,16 @@ describe('UpReport', () => {
     })
     report.onLog('producer', { level: 'info', message: 'chatter', fields: {}, structured: true })
     report.ready(services, '{"event":"ready"}')
-    report.onEvent('producer', { ...event, kind: 'forget', peer: 'orn:koi-net.node:x+1' })
+    report.onEvent('producer', { ...event, event: 'FORGET', source: 'orn:koi-net.node:x+1' })
     const same = {
-      time: '1970-01-01T00:00:00.000Z',
       role: 'producer',
       node: 'orn:koi-net.node:producer+0',
       rid: 'orn:a.b:c',
     }
     expect(out.map((line): unknown => JSON.parse(line))).toEqual([
       { event: 'ready' },
-      { event: 'new', ...same },
-      { event: 'forget', ...same, peer: 'orn:koi-net.node:x+1' },
+      { ...event, ...same },
+      { ...event, ...same, event: 'FORGET', source: 'orn:koi-net.node:x+1' },
     ])
     expect(err).toEqual([
       'Starting…\n',
@@ -140,7 +140,7 @@ describe('UpReport', () => {
     report.onLog('producer', warning)
     expect(err).toEqual(['warn  producer  no table\n'])
     expect(out[0]).toBe('ready\n')
-    expect(out[1]).toMatch(/^\d\d:\d\d:\d\d {2}NEW {7}a\.b:c {2,}producer\n$/u)
+    expect(out[1]).toMatch(/^\d\d:\d\d:\d\d {2}NEW {5}a\.b:c {2,}producer\n$/u)
     expect(out[2]).toBe('Stopping…\n')
   })
 })
