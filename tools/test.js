@@ -64,7 +64,7 @@ async function vitest(
 
 /** The Python that has the reference implementation; why there is none, else. */
 async function reference() {
-  const given = process.env.KOI_NET_PYTHON
+  const given = process.env.KOI_NET_PYTHON || undefined
   const python = given ?? join(root, '.venv-koi-net/bin/python')
   const { code } = await run(python, ['-c', 'import koi_net, koi_net_coordinator_node'], { quiet: true }).catch(() => ({
     code: 1,
