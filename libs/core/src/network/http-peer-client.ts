@@ -7,6 +7,7 @@ import {
   FETCH_RIDS_PATH,
   parseEnvelope,
   parseErrorResponse,
+  parseNodeProfile,
   parsePayload,
   payloadText,
   POLL_EVENTS_PATH,
@@ -104,7 +105,7 @@ export class HttpPeerClient implements PeerClient {
     request: string,
   ): Promise<ReceivedPayloads[Reply<P>]> {
     const { publicKey } = this.#addressOf(node)
-    if (publicKey === undefined && path !== POLL_EVENTS_PATH) {
+    if (publicKey === undefined && path !== POLL_EVENTS_PATH && path !== FETCH_BUNDLES_PATH) {
       throw new PeerError('NO_ADDRESS', node, 'its public key is not known yet, so its reply could not be verified', {
         retryable: true,
       })
@@ -114,10 +115,7 @@ export class HttpPeerClient implements PeerClient {
       const envelope = parseEnvelope(body)
       if (envelope.source_node !== node) throw new ProtocolError('source_node', `is ${envelope.source_node}`)
       const payload = parsePayload<PayloadType>(envelope.payload, ENDPOINTS[path].response)
-      // A first contact that is polled introduces itself in its first events, as strangers do.
-      const key =
-        publicKey ?? (payload.type === 'events_payload' ? introducedProfile(node, payload)?.public_key : undefined)
-      authenticateEnvelope(envelope, key, this.#options.identity.rid)
+      authenticateEnvelope(envelope, publicKey ?? keyWithin(node, payload), this.#options.identity.rid)
       return payload as ReceivedPayloads[Reply<P>]
     } catch (cause) {
       if (!(cause instanceof ProtocolError) && !(cause instanceof WireError)) throw unexpected(node, cause)
@@ -155,6 +153,17 @@ export class HttpPeerClient implements PeerClient {
       retryable: false,
     })
   }
+}
+
+/**
+ * The key of a first contact that is known by its RID alone: a reply may bring its profile, in the first events polled or as the bundle asked
+ * for. Believed only if it hashes to that RID, which `authenticateEnvelope` sees to.
+ */
+function keyWithin(node: Rid, payload: ReceivedPayloads[PayloadType]): string | undefined {
+  if (payload.type === 'events_payload') return introducedProfile(node, payload)?.public_key
+  if (payload.type !== 'bundles_payload') return undefined
+  const own = payload.bundles.find((item) => item.ok?.manifest.rid === node)?.ok
+  return own && parseNodeProfile(own.contents).public_key
 }
 
 type Replying = { [P in EndpointPath]: ReplyType<P> extends null ? never : P }[EndpointPath]
