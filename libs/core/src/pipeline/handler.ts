@@ -1,5 +1,4 @@
-import type { Contents, Rid, RidType } from '@koi-mcp/protocol'
-import type { EventType } from '@koi-mcp/protocol'
+import type { EventType, Rid, RidType } from '@koi-mcp/protocol'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
@@ -66,6 +65,3 @@ export interface ProcessorContext {
   /** Puts the object among the dead letters with this error, whatever the handler returns. */
   deadLetter(error: Error): void
 }
-
-/** Our own contents to publish: exact text and parsed value. */
-export type OwnContents = Contents

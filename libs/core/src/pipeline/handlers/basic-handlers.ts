@@ -1,5 +1,4 @@
-import { compareTimestamps, ridTypeOf } from '@koi-mcp/protocol'
-import { KOI_NET_EDGE, KOI_NET_NODE, parseEdgeProfile } from '@koi-mcp/protocol'
+import { compareTimestamps, KOI_NET_EDGE, KOI_NET_NODE, parseEdgeProfile, ridTypeOf } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import type { HandlerFunction } from '../handler.ts'
 import { STOP_CHAIN } from '../handler.ts'

@@ -8,7 +8,7 @@ import type { KnowledgeObject } from '../knowledge-object.ts'
  * Approves, refuses or drops edges that come from outside. An edge of ours is believed only from its other end, and never
  * when it arrives approved without our proposal (the reference takes both). (`EdgeNegotiationHandler`; wire: Handshake and edges, 4)
  */
-export const edgeNegotiationHandler: HandlerFunction = async (processor, kobj) => {
+export const edgeNegotiationHandler: HandlerFunction = (processor, kobj) => {
   if (kobj.normalizedEventType === 'FORGET' || kobj.contents === undefined) return undefined
   let edge: EdgeProfile
   try {
@@ -26,11 +26,7 @@ export const edgeNegotiationHandler: HandlerFunction = async (processor, kobj) =
   return undefined
 }
 
-async function asProvider(
-  processor: ProcessorContext,
-  kobj: KnowledgeObject,
-  edge: EdgeProfile,
-): Promise<HandlerResult> {
+function asProvider(processor: ProcessorContext, kobj: KnowledgeObject, edge: EdgeProfile): HandlerResult {
   const { identity, graph, log } = processor
   if (kobj.source !== edge.target) return drop(processor, kobj, 'only the subscriber itself proposes its edge')
   if (edge.status !== 'PROPOSED')
