@@ -1,28 +1,30 @@
-/** A change of what a node knows, as `GET /api/events` and the services' channel tell it (`NodeEvent` of `@koi-mcp/core`). */
+/** Something that happened in a node, as `GET /api/events` and the services' channel tell it (`LiveEvent` of `@koi-mcp/platform`). */
 export interface NetworkEvent {
-  readonly event: 'NEW' | 'UPDATE' | 'FORGET'
-  /** ISO 8601, UTC. */
-  readonly at: string
+  /** `edge` for one that was proposed or approved; what became of the knowledge for everything else, nodes included. */
+  readonly kind: string
+  /** Milliseconds since the epoch. */
+  readonly at: number
   readonly rid: string
-  readonly about: 'node' | 'edge' | 'knowledge'
+  readonly rid_type?: string
   /** RID of the node it came from. Absent = the node itself. */
-  readonly source?: string
-  /** Of an edge that is there: who tells whom. */
+  readonly peer?: string
+  /** Who tells whom. */
   readonly edge?: { readonly provider: string; readonly subscriber: string; readonly status: string }
 }
 
-/** `undefined` for what is no such event: services of another version may tell more than this one knows. */
+/** `undefined` for what is no event: services of another version may tell more than this one knows. */
 export const readNetworkEvent = (value: unknown): NetworkEvent | undefined => {
   if (!isObject(value)) return undefined
-  const { event, at, rid, about, source, edge } = value
-  if (event !== 'NEW' && event !== 'UPDATE' && event !== 'FORGET') return undefined
-  if (typeof rid !== 'string' || typeof at !== 'string' || Number.isNaN(Date.parse(at))) return undefined
+  const { kind, at, rid, rid_type, peer, edge } = value
+  if (typeof kind !== 'string' || typeof at !== 'number' || typeof rid !== 'string') return undefined
+  // The range of a Date.
+  if (!(Math.abs(at) <= 8.64e15)) return undefined
   return {
-    event,
+    kind,
     at,
     rid,
-    about: about === 'node' || about === 'edge' ? about : 'knowledge',
-    ...(typeof source === 'string' ? { source } : {}),
+    ...(typeof rid_type === 'string' ? { rid_type } : {}),
+    ...(typeof peer === 'string' ? { peer } : {}),
     ...readEdge(edge),
   }
 }

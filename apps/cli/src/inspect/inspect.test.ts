@@ -121,7 +121,7 @@ describe('search', () => {
 describe('watch', () => {
   test('follows events through a break of the connection', async () => {
     let connections = 0
-    const event = { event: 'NEW', at: '1970-01-01T00:00:00.000Z', about: 'knowledge' }
+    const event = { kind: 'new', at: 0 }
     const url = await serve((at, response) => {
       if (at.pathname === '/api/status') return response.end('{"role":"consumer","name":"mcp-gateway","node_rid":"n"}')
       connections += 1
@@ -136,7 +136,7 @@ describe('watch', () => {
       if (out.length === 2) ended.abort()
     }
     await watch({ url, state: '.koi', json: true }, { ...io, stdout: { write } }, ended.signal)
-    const same = { ...event, role: 'consumer', node: 'n' }
+    const same = { event: 'new', time: '1970-01-01T00:00:00.000Z', role: 'consumer', node: 'n' }
     expect(out.map((line): unknown => JSON.parse(line))).toEqual([
       { ...same, rid: 'a:1' },
       { ...same, rid: 'a:2' },

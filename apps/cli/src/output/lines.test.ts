@@ -9,21 +9,21 @@ const HASH = '0a'.repeat(32)
 
 const PRODUCER = `orn:koi-net.node:producer+${HASH}`
 const GATEWAY = `orn:koi-net.node:mcp-gateway+${HASH}`
-const at = new Date(2026, 0, 1, 12, 3, 4).toISOString()
-const dataset = { event: 'UPDATE', at, rid: 'orn:data-catalog.dataset:data/a.csv', about: 'knowledge' } as const
+const at = new Date(2026, 0, 1, 12, 3, 4).getTime()
+const dataset = { kind: 'update', at, rid: 'orn:data-catalog.dataset:data/a.csv' }
 
 describe('eventLine', () => {
   const line = (event: NetworkEvent, node = 'mcp-gateway') => eventLine(event, node, 100, plain).replace(/ +/gu, ' ')
 
   test('says when, what, and from whom to whom', () => {
-    expect(line({ ...dataset, source: PRODUCER })).toBe(
+    expect(line({ ...dataset, peer: PRODUCER })).toBe(
       '12:03:04 UPDATE data-catalog.dataset:data/a.csv producer → mcp-gateway',
     )
     expect(line(dataset, 'producer')).toBe('12:03:04 UPDATE data-catalog.dataset:data/a.csv producer')
-    expect(line({ event: 'NEW', at, rid: PRODUCER, about: 'node' })).toBe('12:03:04 NEW node producer mcp-gateway')
+    expect(line({ kind: 'new', at, rid: PRODUCER })).toBe('12:03:04 NEW node producer mcp-gateway')
     const edge = { provider: PRODUCER, subscriber: GATEWAY, status: 'APPROVED' }
-    expect(line({ event: 'NEW', at, rid: `orn:koi-net.edge:${HASH}`, about: 'edge', edge, source: PRODUCER })).toBe(
-      '12:03:04 NEW edge producer → mcp-gateway, approved producer → mcp-gateway',
+    expect(line({ kind: 'edge', at, rid: `orn:koi-net.edge:${HASH}`, edge, peer: PRODUCER })).toBe(
+      '12:03:04 EDGE producer → mcp-gateway, approved producer → mcp-gateway',
     )
   })
 
@@ -36,18 +36,20 @@ describe('eventLine', () => {
 
 describe('network events', () => {
   test('are read with what this version knows of them', () => {
-    expect(readNetworkEvent({ ...dataset, ridType: 'x', source: PRODUCER, more: 1 })).toEqual({
+    expect(readNetworkEvent({ ...dataset, rid_type: 'x', peer: PRODUCER, more: 1 })).toEqual({
       ...dataset,
-      source: PRODUCER,
+      rid_type: 'x',
+      peer: PRODUCER,
     })
-    expect(readNetworkEvent({ ...dataset, about: 'later', edge: { provider: 1 } })).toEqual(dataset)
+    expect(readNetworkEvent({ ...dataset, edge: { provider: 1 } })).toEqual(dataset)
     for (const other of [
       null,
       1,
       'x',
       {},
       { ...dataset, at: 'never' },
-      { ...dataset, event: 'new' },
+      { ...dataset, at: 1e300 },
+      { ...dataset, kind: 1 },
       { ...dataset, rid: 1 },
     ]) {
       expect(readNetworkEvent(other)).toBeUndefined()
@@ -56,7 +58,9 @@ describe('network events', () => {
 
   test('are printed for scripts with the node they happened in', () => {
     expect(JSON.parse(eventJson(dataset, { role: 'producer', node_rid: PRODUCER }))).toEqual({
-      ...dataset,
+      event: 'update',
+      time: new Date(at).toISOString(),
+      rid: dataset.rid,
       role: 'producer',
       node: PRODUCER,
     })

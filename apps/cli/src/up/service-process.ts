@@ -95,13 +95,13 @@ export class ServiceProcess {
     })
   }
 
-  /** `{event: 'ready', name, url, …}`, `{event: 'failed', message}`, or `{event: 'network', happening}` with what happened in the node. */
+  /** `{event: 'ready', name, url, …}`, `{event: 'failed', message}`, or `{event: 'network', …}` with what happened in the node. */
   #read(message: unknown, listener: ServiceListener): void {
     if (typeof message !== 'object' || message === null) return
     const { event, name, url, koi_net_url, node_rid, mcp_url, message: why } = message as Record<string, string>
     if (event === 'failed') this.#failure = why
     if (event === 'network') {
-      const happening = readNetworkEvent((message as { happening?: unknown }).happening)
+      const happening = readNetworkEvent(message)
       if (happening !== undefined) listener.onEvent(this.role, happening)
     }
     if (event !== 'ready' || name === undefined || url === undefined) return

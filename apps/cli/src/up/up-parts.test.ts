@@ -96,8 +96,7 @@ describe('UpReport', () => {
   const services = [
     { role: 'producer', name: 'producer', pid: 1, url: 'u', koi_net_url: 'k', node_rid: 'orn:koi-net.node:producer+0' },
   ] as const
-  const at = '1970-01-01T00:00:00.000Z'
-  const event = { event: 'NEW', at, rid: 'orn:a.b:c', about: 'knowledge' } as const
+  const event = { kind: 'new', at: 0, rid: 'orn:a.b:c' }
   const warning = { level: 'warn', message: 'no table', fields: {}, structured: true } as const
 
   test('with --json, standard output holds the ready line and then events, also those that came before it', () => {
@@ -113,16 +112,17 @@ describe('UpReport', () => {
     })
     report.onLog('producer', { level: 'info', message: 'chatter', fields: {}, structured: true })
     report.ready(services, '{"event":"ready"}')
-    report.onEvent('producer', { ...event, event: 'FORGET', source: 'orn:koi-net.node:x+1' })
+    report.onEvent('producer', { ...event, kind: 'forget', peer: 'orn:koi-net.node:x+1' })
     const same = {
+      time: '1970-01-01T00:00:00.000Z',
       role: 'producer',
       node: 'orn:koi-net.node:producer+0',
       rid: 'orn:a.b:c',
     }
     expect(out.map((line): unknown => JSON.parse(line))).toEqual([
       { event: 'ready' },
-      { ...event, ...same },
-      { ...event, ...same, event: 'FORGET', source: 'orn:koi-net.node:x+1' },
+      { event: 'new', ...same },
+      { event: 'forget', ...same, peer: 'orn:koi-net.node:x+1' },
     ])
     expect(err).toEqual([
       'Starting…\n',
