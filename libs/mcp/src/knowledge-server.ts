@@ -1,0 +1,82 @@
+import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError, Server } from '@modelcontextprotocol/server'
+import type { CallToolResult } from '@modelcontextprotocol/server'
+import type { KnowledgeReader, Logger } from '@koi-mcp/core'
+
+import { invalidCursor } from './resource-catalog.ts'
+import type { ResourceCatalog } from './resource-catalog.ts'
+import type { Toolbox } from './tool.ts'
+
+/** The first revision whose results may hold resource links; older clients refuse a block they do not know. */
+const FIRST_WITH_LINKS = '2025-06-18'
+
+/** What every server object is made of; made once, shared by all. */
+export interface ServerParts {
+  readonly name: string
+  readonly version: string
+  readonly instructions: string
+  readonly knowledge: KnowledgeReader
+  readonly catalog: ResourceCatalog
+  readonly toolbox: Toolbox
+  readonly log: Logger
+}
+
+/**
+ * A server object for one session or one request. The SDK's low-level server: its high-level one rewrites resource URIs
+ * through a URL parser, and converts the schemas of tools again for every list.
+ */
+export function knowledgeServer(parts: ServerParts): Server {
+  const { name, version, instructions, catalog, toolbox, knowledge, log } = parts
+  const server = new Server(
+    { name, version, title: 'KOI-MCP' },
+    { capabilities: { resources: { subscribe: true, listChanged: true }, tools: {} }, instructions },
+  )
+  const guarded = <A extends unknown[], R>(method: string, handler: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => {
+      try {
+        return await handler(...args)
+      } catch (error) {
+        if (error instanceof ProtocolError) throw error
+        log.error('An MCP request failed', { method, error })
+        throw new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error')
+      }
+    }
+  }
+
+  server.setRequestHandler(
+    'resources/list',
+    guarded('resources/list', ({ params }) => catalog.list(params?.cursor)),
+  )
+  server.setRequestHandler('resources/templates/list', ({ params }) => {
+    if (params?.cursor !== undefined) throw invalidCursor()
+    return { resourceTemplates: [...catalog.templates] }
+  })
+  server.setRequestHandler(
+    'resources/read',
+    guarded('resources/read', async ({ params: { uri } }) => {
+      const found = await catalog.read(uri)
+      if (found === undefined) throw new ResourceNotFoundError(uri)
+      return found
+    }),
+  )
+  server.setRequestHandler('tools/list', ({ params }) => {
+    if (params?.cursor !== undefined) throw invalidCursor()
+    return { tools: [...toolbox.definitions] }
+  })
+  server.setRequestHandler(
+    'tools/call',
+    guarded('tools/call', async ({ params }, { mcpReq: { signal } }): Promise<CallToolResult> => {
+      const answer = await toolbox.call(params.name, params.arguments ?? {}, { knowledge, signal })
+      if (answer === undefined) {
+        throw new ProtocolError(
+          ProtocolErrorCode.InvalidParams,
+          `Unknown tool: ${params.name.slice(0, 100)} (there are ${toolbox.names.join(', ')})`,
+        )
+      }
+      const { result, links } = answer
+      const takesLinks = (server.getNegotiatedProtocolVersion() ?? FIRST_WITH_LINKS) >= FIRST_WITH_LINKS
+      return takesLinks ? { ...result, content: [...result.content, ...links] } : result
+    }),
+  )
+  server.onerror = (error) => log.debug('MCP: a message was refused', { error: error.message })
+  return server
+}
