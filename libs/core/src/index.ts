@@ -76,3 +76,5 @@ export type {
   SearchPage,
   StoredBundle,
 } from './store/node-store.ts'
+export { openSqliteStore } from './store/sqlite-store.ts'
+export type { SqliteStoreOptions } from './store/sqlite-store.ts'

@@ -1,1 +1,2 @@
-export {}
+export { describeNodeStore } from './node-store-suite.ts'
+export type { NodeStoreSubject } from './node-store-suite.ts'

@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest'
+import { LeaseLostError, NETWORK_LANE, NO_EMISSIONS } from '@koi-mcp/core'
+import { asRid, contentsOf } from '@koi-mcp/protocol'
+import { arrivalOf, arrivals, bundleOf, dataset, LEASE_MS, OTHER_PEER, PEER, START } from './store-under-test.ts'
+import type { StoreUnderTest } from './store-under-test.ts'
+
+export function describeLanes(test: StoreUnderTest): void {
+  describe('lanes', () => {
+    it('keep nodes and edges in one lane, in order, and every other RID in its own', async () => {
+      const edge = asRid(`orn:koi-net.edge:${'0'.repeat(64)}`)
+      await test.store.accept([
+        arrivalOf(bundleOf(PEER)),
+        arrivalOf(bundleOf(dataset('a'))),
+        arrivalOf(bundleOf(edge)),
+        arrivalOf(bundleOf(dataset('b'))),
+        arrivalOf(bundleOf(dataset('a')), 'UPDATE'),
+      ])
+      const leases = [await test.lease('w1'), await test.lease('w2'), await test.lease('w3')]
+      expect(leases.map((lease) => lease.lane)).toEqual([NETWORK_LANE, dataset('a'), dataset('b')])
+      expect(await test.store.takeLane('w4', LEASE_MS)).toBeUndefined()
+      const network = leases[0]!
+      const first = await test.next(network)
+      expect(first.rid).toBe(PEER)
+      expect(await test.next(network)).toEqual(first)
+      await test.store.finish(network, first.place, NO_EMISSIONS)
+      expect((await test.next(network)).rid).toBe(edge)
+    })
+
+    it('never give a later arrival before the first one is due and finished', async () => {
+      const rid = dataset('a')
+      await test.store.accept([arrivalOf(bundleOf(rid)), arrivalOf(bundleOf(rid), 'UPDATE')])
+      const lease = await test.lease()
+      const first = await test.next(lease)
+      await test.store.retryLater(lease, first.place, { error: 'later', dueAt: START + 5000, countAttempt: true })
+      expect(await test.store.nextArrival(lease)).toBeUndefined()
+      await test.store.releaseLane(lease)
+      expect(await test.store.takeLane('worker', LEASE_MS)).toBeUndefined()
+      expect(await test.store.inboxState()).toEqual({ pending: 2, deadLetters: 0, nextDueAt: START + 5000 })
+      test.now = START + 5000
+      const again = await test.lease()
+      expect(await test.next(again)).toMatchObject({ place: first.place, attempts: 1 })
+      await test.store.retryLater(again, first.place, { error: 'outage', dueAt: test.now, countAttempt: false })
+      expect(await test.next(again)).toMatchObject({ place: first.place, attempts: 1 })
+      await test.store.finish(again, first.place, NO_EMISSIONS)
+      expect(await test.next(again)).toMatchObject({ eventType: 'UPDATE', attempts: 0 })
+    })
+
+    it('tell whether they hold work', async () => {
+      const rid = dataset('a')
+      expect(await test.store.laneBusy(rid)).toBe(false)
+      expect(await test.store.inboxState()).toEqual({ pending: 0, deadLetters: 0, nextDueAt: undefined })
+      await test.store.accept([arrivalOf(bundleOf(rid))])
+      expect(await test.store.laneBusy(rid)).toBe(true)
+      expect(await test.store.laneBusy(NETWORK_LANE)).toBe(false)
+      const lease = await test.lease()
+      await test.store.finish(lease, (await test.next(lease)).place, NO_EMISSIONS)
+      expect(await test.store.laneBusy(rid)).toBe(false)
+      expect(await test.store.nextArrival(lease)).toBeUndefined()
+    })
+  })
+
+  describe('leases', () => {
+    it('are lost by themselves when not renewed, and nothing is written under a lost one', async () => {
+      await test.store.accept([arrivalOf(bundleOf(dataset('a')))])
+      const old = await test.lease('w1')
+      const { place } = await test.next(old)
+      test.now += LEASE_MS - 1
+      await test.store.renewLane(old, LEASE_MS)
+      test.now += LEASE_MS - 1
+      expect(await test.store.takeLane('w2', LEASE_MS)).toBeUndefined()
+      test.now += 1
+      const write = { kind: 'write', normalizedEventType: 'NEW', bundle: bundleOf(dataset('a')), origin: PEER } as const
+      for (const lease of [old, { ...(await test.lease('w2')), owner: 'w1' }]) {
+        const failure = { error: 'e', dueAt: test.now, countAttempt: true }
+        await expect(test.store.apply(lease, place, write, NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
+        await expect(test.store.announce(lease, place, [], NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
+        await expect(test.store.finish(lease, place, NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
+        await expect(test.store.retryLater(lease, place, failure)).rejects.toThrow(LeaseLostError)
+        await expect(test.store.deadLetter(lease, place, 'e', NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
+        await expect(test.store.renewLane(lease, LEASE_MS)).rejects.toThrow(LeaseLostError)
+        await expect(test.store.nextArrival(lease)).rejects.toThrow(LeaseLostError)
+        await test.store.releaseLane(lease)
+      }
+      expect(await test.store.read(dataset('a'))).toBeUndefined()
+      expect(await test.store.lastChange()).toBe(0)
+      expect(await test.store.inboxState()).toMatchObject({ pending: 1, deadLetters: 0 })
+      expect(await test.store.takeLane('w3', LEASE_MS)).toBeUndefined()
+    })
+
+    it('have tokens that grow, and each fences off those before it, of the same owner too', async () => {
+      await test.store.accept([arrivalOf(bundleOf(dataset('a')))])
+      const first = await test.lease()
+      const { place } = await test.next(first)
+      await test.store.releaseLane(first)
+      const second = await test.lease()
+      expect(second.token).toBeGreaterThan(first.token)
+      await expect(test.store.finish(first, place, NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
+      await test.store.releaseLane(first)
+      await test.store.finish(second, place, NO_EMISSIONS)
+    })
+  })
+
+  describe('the steps of an arrival', () => {
+    it('resume where they stopped, with what the later phases need', async () => {
+      const rid = dataset('a')
+      const before = bundleOf(rid, '{"v":1.0}')
+      const after = bundleOf(rid, '{"v":2.0}', '2026-01-02T00:00:00Z')
+      await test.put(before)
+      await test.store.accept([{ rid, eventType: 'NEW', manifest: after.manifest, source: PEER }])
+      const lost = await test.lease()
+      const { place } = await test.next(lost)
+      const change = { kind: 'write', normalizedEventType: 'UPDATE', bundle: after, origin: PEER } as const
+      const applied = await test.store.apply(lost, place, change, NO_EMISSIONS)
+      expect(applied.previous?.contents.text).toBe('{"v":1.0}')
+      test.now += LEASE_MS
+      const lease = await test.lease()
+      const resumed = await test.next(lease)
+      expect(resumed).toMatchObject({ place, phase: 'network', eventType: 'NEW' })
+      expect(resumed.manifest).toEqual(after.manifest)
+      expect(resumed.contents?.text).toBe('{"v":2.0}')
+      expect(resumed.applied?.normalizedEventType).toBe('UPDATE')
+      expect(resumed.applied?.previous?.manifest).toEqual(before.manifest)
+      expect(resumed.applied?.previous?.contents.text).toBe('{"v":1.0}')
+      await expect(test.store.apply(lease, place, change, NO_EMISSIONS)).rejects.toThrow()
+      await test.store.announce(lease, place, [OTHER_PEER], NO_EMISSIONS)
+      expect((await test.next(lease)).phase).toBe('final')
+      await expect(test.store.announce(lease, place, [OTHER_PEER], NO_EMISSIONS)).rejects.toThrow()
+      await test.store.finish(lease, place, NO_EMISSIONS)
+      expect(await test.store.outboxState()).toMatchObject([{ target: OTHER_PEER, queued: 1 }])
+      await expect(test.store.finish(lease, place, NO_EMISSIONS)).rejects.toThrow()
+    })
+
+    it('accept what handlers emit with them, after what waits already', async () => {
+      const rid = dataset('a')
+      await test.store.accept([arrivalOf(bundleOf(rid)), arrivalOf(bundleOf(rid), 'UPDATE')])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      const own = { rid: dataset('made'), eventType: 'NEW', contents: contentsOf({ made: true }) } as const
+      const change = { kind: 'write', normalizedEventType: 'NEW', bundle: bundleOf(rid), origin: PEER } as const
+      await test.store.apply(lease, place, change, arrivals(own, { rid, eventType: 'FORGET' }))
+      const send = { target: PEER, rid, eventText: '{"sent":1}' }
+      await test.store.announce(lease, place, [], { arrivals: [], sends: [send] })
+      await test.store.finish(lease, place, { arrivals: [{ rid: dataset('last'), source: PEER }], sends: [] })
+      const update = await test.next(lease)
+      expect(update.eventType).toBe('UPDATE')
+      await test.store.finish(lease, update.place, NO_EMISSIONS)
+      expect((await test.next(lease)).eventType).toBe('FORGET')
+      const made = await test.lease('w2')
+      expect(await test.next(made)).toMatchObject({
+        rid: dataset('made'),
+        manifest: { timestamp: '2026-01-01T00:00:00Z' },
+      })
+      expect((await test.lease('w3')).lane).toBe(dataset('last'))
+      const batch = await test.store.takeDeliveries(PEER, { owner: 'd', leaseMs: LEASE_MS, limit: 0 })
+      expect(batch?.eventTexts).toEqual(['{"sent":1}'])
+    })
+
+    it('refuse an arrival that is not the first of the lane', async () => {
+      const rid = dataset('a')
+      const { places } = await test.store.accept([arrivalOf(bundleOf(rid)), arrivalOf(bundleOf(rid), 'UPDATE')])
+      const lease = await test.lease()
+      await expect(test.store.finish(lease, places[1]!, NO_EMISSIONS)).rejects.toThrow()
+      expect((await test.store.inboxState()).pending).toBe(2)
+    })
+
+    it('put an arrival among the dead letters, and the lane goes on', async () => {
+      const rid = dataset('a')
+      const bundle = bundleOf(rid, '{"v":1.0}')
+      await test.store.accept([arrivalOf(bundle), arrivalOf(bundle, 'UPDATE'), { rid: dataset('b'), source: PEER }])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      await test.store.retryLater(lease, place, { error: 'once', dueAt: test.now, countAttempt: true })
+      test.now += 10
+      await test.store.deadLetter(lease, place, 'no good', arrivals({ rid: dataset('c'), source: PEER }))
+      expect((await test.next(lease)).eventType).toBe('UPDATE')
+      const [letter] = await test.store.listDeadLetters()
+      expect(letter).toMatchObject({ place, error: 'no good', attempts: 1, failedAt: START + 10 })
+      expect(letter?.arrival).toMatchObject({ rid, eventType: 'NEW', source: PEER, manifest: bundle.manifest })
+      expect(letter?.arrival.contents?.text).toBe('{"v":1.0}')
+      const other = await test.lease('w2')
+      const second = (await test.next(other)).place
+      await test.store.deadLetter(other, second, 'neither', NO_EMISSIONS)
+      expect(await test.store.inboxState()).toMatchObject({ pending: 2, deadLetters: 2 })
+      const letters = [{ after: place }, { limit: 1 }, { after: second }].map((page) =>
+        test.store.listDeadLetters(page),
+      )
+      const pages = (await Promise.all(letters)).map((page) => page.map((one) => one.place))
+      expect(pages).toEqual([[second], [place], []])
+    })
+  })
+}

@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest'
+import { LeaseLostError, NO_EMISSIONS } from '@koi-mcp/core'
+import type { DeliveryBatch } from '@koi-mcp/core'
+import type { Rid } from '@koi-mcp/protocol'
+import { bundleOf, dataset, eventOf, LEASE_MS, OTHER_PEER, PEER, START } from './store-under-test.ts'
+import type { StoreUnderTest } from './store-under-test.ts'
+
+const A = dataset('a')
+const B = dataset('b')
+
+export function describeOutbox(test: StoreUnderTest): void {
+  const take = (target: Rid, options: { limit?: number; maxBytes?: number; ignoreDue?: boolean } = {}) =>
+    test.store.takeDeliveries(target, { owner: 'delivery', leaseMs: LEASE_MS, limit: 0, ...options })
+  const taken = async (target: Rid, options = {}): Promise<DeliveryBatch> => {
+    const batch = await take(target, options)
+    if (batch === undefined) throw new Error(`nothing is queued for ${target}`)
+    return batch
+  }
+  const short = (batch: DeliveryBatch) => batch.eventTexts.map((text) => [eventOf(text).event_type, eventOf(text).rid])
+
+  describe('outbox', () => {
+    it('queues for each target once, and sends the whole event', async () => {
+      const bundle = bundleOf(A, '{"v":1.0}')
+      await test.put(bundle, [PEER, OTHER_PEER, PEER])
+      expect([...(await test.store.dueTargets(10))].sort()).toEqual([OTHER_PEER, PEER])
+      expect(await test.store.dueTargets(1)).toHaveLength(1)
+      const batch = await taken(PEER)
+      expect(batch).toMatchObject({ target: PEER, owner: 'delivery', failures: 0, rids: [A] })
+      expect(batch.rows).toHaveLength(1)
+      expect(batch.eventTexts.map(eventOf)).toEqual([
+        { rid: A, event_type: 'NEW', manifest: JSON.parse(bundle.manifest.text) as unknown, contents: '{"v":1.0}' },
+      ])
+      await test.store.deliveriesDone(batch)
+      expect(await take(PEER)).toBeUndefined()
+      expect(await test.store.outboxState()).toEqual([{ target: OTHER_PEER, queued: 1, oldestAt: START, failures: 0 }])
+    })
+
+    it('keeps the order of different RIDs', async () => {
+      for (const rid of [B, A, dataset('c')]) await test.put(bundleOf(rid), [PEER])
+      expect(short(await taken(PEER))).toEqual([
+        ['NEW', B],
+        ['NEW', A],
+        ['NEW', dataset('c')],
+      ])
+    })
+
+    it('sends the bundle of now, and leaves out what is gone', async () => {
+      await test.put(bundleOf(A, { v: 1 }), [PEER])
+      await test.put(bundleOf(A, { v: 2 }), [], 'UPDATE')
+      await test.put(bundleOf(B), [PEER, OTHER_PEER])
+      await test.forget(B)
+      const batch = await taken(PEER)
+      expect(batch.eventTexts.map((text) => eventOf(text).contents)).toEqual(['{"v":2}'])
+      await test.store.deliveriesDone(batch)
+      expect(await take(OTHER_PEER)).toBeUndefined()
+      expect(await test.store.outboxState()).toEqual([])
+      expect(await test.store.dueTargets(10)).toEqual([])
+    })
+
+    type Step = 'NEW' | 'UPDATE' | 'FORGET'
+    it.each<[Step[], Step]>([
+      [['NEW', 'UPDATE'], 'NEW'],
+      [['UPDATE', 'UPDATE'], 'UPDATE'],
+      [['NEW', 'FORGET'], 'FORGET'],
+      [['UPDATE', 'FORGET'], 'FORGET'],
+      [['FORGET', 'NEW'], 'UPDATE'],
+      [['NEW', 'FORGET', 'NEW'], 'NEW'],
+      [['UPDATE', 'FORGET', 'NEW', 'UPDATE'], 'UPDATE'],
+    ])('collapses %s of one RID to %s, in the last one’s place', async (steps, result) => {
+      if (steps[0] !== 'NEW') await test.put(bundleOf(A, { v: 0 }))
+      for (const [index, step] of steps.entries()) {
+        if (index === 1) await test.put(bundleOf(B), [PEER])
+        test.now += 10
+        if (step === 'FORGET') await test.forget(A, [PEER])
+        else await test.put(bundleOf(A, { v: index + 1 }), [PEER], step)
+      }
+      const batch = await taken(PEER)
+      expect(short(batch)).toEqual([
+        ['NEW', B],
+        [result, A],
+      ])
+      expect(eventOf(batch.eventTexts[1]!).contents).toBe(result === 'FORGET' ? undefined : `{"v":${steps.length}}`)
+    })
+
+    it('never collapses node events, and sends them as they were', async () => {
+      await test.put(bundleOf(OTHER_PEER, { v: 1 }), [PEER])
+      await test.forget(OTHER_PEER, [PEER])
+      await test.put(bundleOf(OTHER_PEER, { v: 2 }), [PEER])
+      const batch = await taken(PEER)
+      expect(batch.eventTexts.map(eventOf).map((event) => [event.event_type, event.contents])).toEqual([
+        ['NEW', '{"v":1}'],
+        ['FORGET', undefined],
+        ['NEW', '{"v":2}'],
+      ])
+    })
+
+    it('never collapses what was sent past the pipeline', async () => {
+      await test.store.accept([{ rid: A, source: PEER }])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      const sends = ['{"n":1}', '{"n":2}'].map((eventText) => ({ target: PEER, rid: B, eventText }))
+      await test.store.finish(lease, place, { arrivals: [], sends })
+      await test.store.releaseLane(lease)
+      await test.put(bundleOf(B), [PEER])
+      expect((await taken(PEER)).eventTexts.slice(0, 2)).toEqual(['{"n":1}', '{"n":2}'])
+    })
+
+    it('leaves a batch that is under way alone, and collapses it when it fails', async () => {
+      await test.put(bundleOf(A, { v: 1 }), [PEER])
+      const batch = await taken(PEER)
+      await test.put(bundleOf(A, { v: 2 }), [PEER], 'UPDATE')
+      await test.put(bundleOf(A, { v: 3 }), [PEER], 'UPDATE')
+      expect(await test.store.outboxState()).toMatchObject([{ target: PEER, queued: 2 }])
+      await test.store.deliveriesFailed(batch, { error: 'away', dueAt: test.now })
+      const again = await taken(PEER)
+      expect(short(again)).toEqual([['NEW', A]])
+      await test.put(bundleOf(A, { v: 4 }), [PEER], 'UPDATE')
+      await test.store.deliveriesDone(again)
+      expect(short(await taken(PEER))).toEqual([['UPDATE', A]])
+    })
+
+    it('bounds a batch by number and by bytes, one event at least', async () => {
+      for (const reference of ['a', 'b', 'c', 'd'])
+        await test.put(bundleOf(dataset(reference), { t: 'x'.repeat(1000) }), [PEER])
+      const one = await taken(PEER, { maxBytes: 1 })
+      expect(one.rids).toEqual([A])
+      await test.store.deliveriesDone(one)
+      const bytes = Buffer.byteLength(one.eventTexts[0]!)
+      const two = await taken(PEER, { maxBytes: 2 * bytes + 2 })
+      expect(two.rids).toEqual([B, dataset('c')])
+      await test.store.deliveriesFailed(two, { error: 'e', dueAt: test.now })
+      expect((await taken(PEER, { limit: 1 })).rids).toEqual([B])
+    })
+  })
+
+  describe('delivery', () => {
+    it('is one at a time for each target', async () => {
+      await test.put(bundleOf(A), [PEER])
+      const batch = await taken(PEER)
+      expect(await take(PEER, { ignoreDue: true })).toBeUndefined()
+      expect(await test.store.dueTargets(10)).toEqual([])
+      expect(await test.store.nextDeliveryAt()).toBe(START + LEASE_MS)
+      test.now += LEASE_MS
+      expect(await test.store.dueTargets(10)).toEqual([PEER])
+      await expect(test.store.deliveriesDone(batch)).rejects.toThrow(LeaseLostError)
+      const next = await taken(PEER)
+      expect(next.token).toBeGreaterThan(batch.token)
+      expect(next.rids).toEqual([A])
+      await expect(test.store.deliveriesDone(batch)).rejects.toThrow(LeaseLostError)
+      await expect(test.store.deliveriesFailed(batch, { error: 'e', dueAt: 0 })).rejects.toThrow(LeaseLostError)
+      await test.store.deliveriesDone(next)
+      await expect(test.store.deliveriesDone(next)).rejects.toThrow(LeaseLostError)
+    })
+
+    it('waits after a failure, except for a poll', async () => {
+      await test.put(bundleOf(A), [PEER])
+      expect(await test.store.nextDeliveryAt()).toBeUndefined()
+      await test.store.deliveriesFailed(await taken(PEER), { error: 'refused', dueAt: START + 1000 })
+      await test.put(bundleOf(B), [PEER])
+      expect(await test.store.outboxState()).toEqual([
+        { target: PEER, queued: 2, oldestAt: START, failures: 1, lastError: 'refused' },
+      ])
+      expect(await test.store.dueTargets(10)).toEqual([])
+      expect(await test.store.nextDeliveryAt()).toBe(START + 1000)
+      expect(await take(PEER)).toBeUndefined()
+      const polled = await taken(PEER, { ignoreDue: true, limit: 1 })
+      expect(polled).toMatchObject({ failures: 1, rids: [A] })
+      await test.store.deliveriesDone(polled)
+      expect(await test.store.outboxState()).toEqual([{ target: PEER, queued: 1, oldestAt: START, failures: 0 }])
+      expect(await test.store.dueTargets(10)).toEqual([PEER])
+    })
+
+    it('gives up on a target when told to', async () => {
+      await test.put(bundleOf(A), [PEER, OTHER_PEER])
+      await test.put(bundleOf(B), [PEER])
+      expect(await test.store.dropDeliveries(PEER)).toBe(2)
+      expect(await test.store.dropDeliveries(PEER)).toBe(0)
+      expect(await test.store.dueTargets(10)).toEqual([OTHER_PEER])
+      await test.put(bundleOf(B, { v: 2 }), [PEER], 'UPDATE')
+      expect(short(await taken(PEER))).toEqual([['UPDATE', B]])
+    })
+
+    it('knows nothing of a target for which nothing is queued', async () => {
+      expect(await take(PEER)).toBeUndefined()
+      expect(await test.store.outboxState()).toEqual([])
+      expect(await test.store.nextDeliveryAt()).toBeUndefined()
+      await test.store.accept([{ rid: A, source: PEER }])
+      const lease = await test.lease()
+      await test.store.finish(lease, (await test.next(lease)).place, NO_EMISSIONS)
+      expect(await test.store.outboxState()).toEqual([])
+    })
+  })
+}
