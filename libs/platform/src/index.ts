@@ -1,5 +1,7 @@
+export type { FastifyReply, FastifyRequest } from 'fastify'
 export { loadSettings } from './config/load-settings.ts'
 export type { SettingsSources } from './config/load-settings.ts'
+export { nodeOptions } from './config/node-options.ts'
 export { DomainSettings, KoiMcpSettings } from './config/settings.ts'
 export { SettingsError } from './config/settings-error.ts'
 export type { SettingsProblem } from './config/settings-error.ts'

@@ -23,6 +23,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
       public_key: 'x',
     },
   }
+  readonly registry = { schemas: { names: ['DatasetMetadata'] } }
   bundles: StoredBundle[] = []
   readonly calls: unknown[][] = []
   failing: Error | undefined

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestOptions } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { Module } from '@nestjs/common'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { silentLogger, StoreError } from '@koi-mcp/core'
+import { PublishError, SchemaError, silentLogger, StoreError } from '@koi-mcp/core'
 import {
   HealthModule,
   KnowledgeController,
@@ -284,17 +284,30 @@ describe('publishing', () => {
       { path: 'contents', message: 'must be an object' },
       { path: 'x', message: 'is not known beside rid and contents' },
     ])
-    node.failing = Object.assign(new Error('2 problems'), {
-      code: 'SCHEMA',
-      problems: [{ path: 'columns[2].type', message: 'must be text' }],
-    })
+    expect(await fields('{"schema":"Nothing","object":{}}')).toEqual([
+      { path: 'schema', message: 'must be one of DatasetMetadata' },
+    ])
+    node.failing = new SchemaError('DatasetMetadata', [
+      'columns[2].type must be text',
+      'each value in tags must be text',
+    ])
     expect(await fields('{"schema":"DatasetMetadata","object":{}}')).toEqual([
       { path: 'columns[2].type', message: 'must be text' },
+      { path: 'tags', message: 'must be text' },
     ])
+    node.failing = new PublishError('too long')
+    expect((await post('/publish', '{"rid":"a:b","contents":{}}')).status).toBe(400)
     for (const body of ['', '[]', '{', '{"rid":"a:b","rid":"a:c","contents":{}}', '"\\ud800"']) {
       expect((await post('/publish', body)).status).toBe(400)
     }
     expect((await post('/publish', '{"rid":"a:b","contents":{}}', { 'idempotency-key': 'a b' })).status).toBe(400)
+  })
+
+  it("forgets neither the network nor other nodes' knowledge", async () => {
+    node.bundles = [{ ...stored('orn:a.b:c', '{}'), origin: NODE_RID }]
+    expect((await post('/forget', `{"rid":"${NODE_RID}"}`)).status).toBe(400)
+    expect((await post('/forget', '{"rid":"orn:a.b:c"}')).status).toBe(409)
+    expect(node.calls.filter(([name]) => name === 'forget')).toEqual([])
   })
 
   it('says so when the disk is full, and when to come again', async () => {

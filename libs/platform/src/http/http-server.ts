@@ -19,6 +19,10 @@ export class HttpServer {
     this.#server = createServer({ requestTimeout: 60_000, headersTimeout: 15_000 }, (request, response) => {
       // Told to everybody who is connected while the server closes: do not use this connection again.
       if (this.#closing !== undefined) response.setHeader('connection', 'close')
+      // A connection that was busy when the closing began is idle once its response has gone.
+      response.once('close', () => {
+        if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections())
+      })
       this.#listener(request, response)
     })
   }

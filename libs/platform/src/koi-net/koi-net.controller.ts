@@ -30,11 +30,7 @@ export class KoiNetController {
       else reply.raw.once('close', tell)
     }
     if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter))
-    await reply
-      .code(status)
-
-      .type(contentType)
-      .send(text)
+    await reply.code(status).type(contentType).send(text)
   }
 
   /** Which node listens here: ours, beside the protocol. */

@@ -1,4 +1,6 @@
 import { Body, Controller, Headers, HttpCode, Inject, Post, UseGuards } from '@nestjs/common'
+import { KOI_NET_EDGE, KOI_NET_NODE, ridTypeOf } from '@koi-mcp/protocol'
+import { PublishError, SchemaError } from '@koi-mcp/core'
 import { LoopbackOrBearer } from '../http/access.ts'
 import { RequestError } from '../http/http-errors.ts'
 import type { FieldProblem } from '../http/http-errors.ts'
@@ -23,12 +25,14 @@ export class PublishController {
   async publish(@Body() body: unknown, @Headers('idempotency-key') key: string | string[] | undefined) {
     const publication = readPublication(body)
     const idempotencyKey = readIdempotencyKey(key)
+    const { node } = this.#service
+    const { names } = node.registry.schemas
+    if ('schema' in publication && !names.includes(publication.schema)) {
+      const message = `must be one of ${names.join(', ')}`
+      throw new RequestError(400, `The field schema ${message}`, [{ path: 'schema', message }])
+    }
     try {
-      const { rid, place } = await this.#service.node.publish(
-        publication,
-        idempotencyKey === undefined ? {} : { idempotencyKey },
-      )
-      return { rid, place }
+      return await node.publish(publication, idempotencyKey === undefined ? {} : { idempotencyKey })
     } catch (error) {
       throw publishProblem(error) ?? error
     }
@@ -42,6 +46,17 @@ export class PublishController {
     if (typeof text !== 'string')
       throw new RequestError(400, 'The body must be {rid}', [{ path: 'rid', message: 'must be text' }])
     const rid = checkedRid(text, 'rid')
+    if ([KOI_NET_NODE.name, KOI_NET_EDGE.name].includes(ridTypeOf(rid))) {
+      throw new RequestError(400, 'Nodes and edges are kept by the network itself', [
+        { path: 'rid', message: 'is of the network' },
+      ])
+    }
+    const origin = (await this.#service.node.knowledge.read(rid))?.origin
+    if (origin !== undefined) {
+      throw new RequestError(409, `This is knowledge of ${origin}: forget it there`, [
+        { path: 'rid', message: 'is not our own' },
+      ])
+    }
     try {
       await this.#service.node.forget(rid)
     } catch (error) {
@@ -51,14 +66,15 @@ export class PublishController {
   }
 }
 
-/** What the node says is wrong with the object: `PUBLISH` is one thing, `SCHEMA` a list of fields. */
+/** What the node says is wrong with the object: `PUBLISH` is one thing, `SCHEMA` a list such as `columns[2].type must be a string`. */
 function publishProblem(error: unknown): RequestError | undefined {
-  if (!(error instanceof Error) || !('code' in error) || (error.code !== 'PUBLISH' && error.code !== 'SCHEMA'))
-    return undefined
-  const { problems = [] } = error as { problems?: readonly FieldProblem[] }
-  return new RequestError(
-    400,
-    error.message,
-    problems.map(({ path, message }) => ({ path, message })),
-  )
+  if (error instanceof PublishError) return new RequestError(400, error.message)
+  return error instanceof SchemaError
+    ? new RequestError(400, error.message, error.problems.map(fieldProblem))
+    : undefined
+}
+
+function fieldProblem(problem: string): FieldProblem {
+  const [, path = '', message = problem] = /^(?:each value in )?(\S+?):? (.+)$/s.exec(problem) ?? []
+  return { path, message }
 }

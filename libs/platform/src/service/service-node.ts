@@ -17,6 +17,7 @@ export interface ServiceNode {
 
 /** A node that publishes: the producer. */
 export interface PublishingNode {
+  readonly registry: { readonly schemas: { readonly names: readonly string[] } }
   publish(
     input: object,
     options?: { idempotencyKey?: string },

@@ -1,0 +1,28 @@
+import type { DomainExtension, NodeOptions } from '@koi-mcp/core'
+import type { NodeContext } from '../service/start-service.ts'
+
+/** The second step of configuration: settings to what a node is made of. Of the domains, those that are enabled. */
+export function nodeOptions(
+  { settings, baseUrl, log }: NodeContext,
+  domains: readonly DomainExtension[],
+): NodeOptions & { readonly baseUrl: string } {
+  const { node, network, persistence } = settings
+  return {
+    name: node.name,
+    baseUrl,
+    listen: false,
+    state: persistence.storage_path,
+    durability: persistence.durability,
+    keyPassword: node.private_key_password,
+    domains: domains.filter(({ name }) => settings.domains[name]?.enabled !== false),
+    firstContact: network.first_contact,
+    firstContactRid: network.first_contact_rid,
+    network: {
+      connectTimeoutMs: network.connect_timeout * 1000,
+      requestTimeoutMs: network.request_timeout * 1000,
+      maxRetries: network.max_retries,
+      backoffFactor: network.backoff_factor,
+    },
+    log,
+  }
+}
