@@ -17,6 +17,7 @@ import type { Bundle, PayloadType, ReceivedPayloads, Rid } from '@koi-mcp/protoc
 import { makeIdentity } from '../src/identity/make-identity.ts'
 import type { NodeIdentity } from '../src/identity/node-identity.ts'
 import type { LogFields, Logger } from '../src/logger.ts'
+import type { NodeStore } from '../src/store/node-store.ts'
 
 export const DATASET = defineRidType('orn:test.dataset')
 
@@ -111,6 +112,13 @@ export function recordingLogger(): Logger & {
   const lines: { level: string; message: string; fields?: LogFields | undefined }[] = []
   const at = (level: string) => (message: string, fields?: LogFields) => void lines.push({ level, message, fields })
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** The store with some of its methods replaced. */
+export function storeWith(store: NodeStore, changes: Partial<NodeStore>): NodeStore {
+  return new Proxy(store, {
+    get: (target, name: keyof NodeStore) => changes[name] ?? target[name].bind(target),
+  })
 }
 
 /** Resolves when the condition holds; the test's own time limit ends the wait. */

@@ -1,5 +1,5 @@
-import type { Bundle, Manifest, Rid } from '@koi-mcp/protocol'
 import { describe, expect, it } from 'vitest'
+import type { Bundle, Manifest, Rid } from '@koi-mcp/protocol'
 import { DATASET, recordingLogger, testBundle, testIdentity, until } from '../../test/peers.ts'
 import { silentLogger } from '../logger.ts'
 import type { NewArrival } from '../store/node-store.ts'
@@ -169,8 +169,8 @@ describe('CatchUps', () => {
     })
     const catchUps = new CatchUps({ ...options, log, backoff })
     catchUps.request(peer, [])
+    await until(() => calls === 3)
     await catchUps.idle()
-    expect(calls).toBe(3)
     catchUps.request(peer, [])
     await catchUps.idle()
     expect(calls).toBe(4)
@@ -190,6 +190,7 @@ describe('CatchUps', () => {
     const catchUps = new CatchUps({ ...options, backoff: { baseMs: 3_600_000, factor: 1, capMs: 3_600_000 } })
     catchUps.request(peer, [])
     await until(() => calls === 1)
+    await catchUps.idle()
     await catchUps.stop()
     catchUps.request(peer, [])
     await catchUps.idle()

@@ -23,6 +23,8 @@ export class CatchUps {
   readonly #pending = new Map<Rid, Pending>()
   readonly #running = new Map<Rid, Promise<void>>()
   readonly #stopping = new AbortController()
+  /** Runs that pause before they try again. */
+  #waiting = 0
 
   constructor(options: CatchUpsOptions) {
     this.#options = options
@@ -40,15 +42,15 @@ export class CatchUps {
     this.#running.set(node, run)
   }
 
-  /** Resolves when nothing is being caught up with, retries included. */
+  /** Resolves when nothing is being caught up with at the moment. What waits for a retry does not count. */
   async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running.values())
+    while (this.#running.size > this.#waiting) await sleep(5, this.#stopping.signal)
   }
 
   /** Ends what runs at its next step, and waits for that. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await this.idle()
+    await Promise.all(this.#running.values())
   }
 
   async #work(node: Rid): Promise<void> {
@@ -82,7 +84,9 @@ export class CatchUps {
         }
         const waitMs = backoffMs(attempt, backoff)
         log.info('could not catch up, will try again', { peer: node, types, error: message, waitMs })
+        this.#waiting += 1
         await sleep(waitMs, signal)
+        this.#waiting -= 1
       }
     }
   }

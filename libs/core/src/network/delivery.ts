@@ -210,11 +210,11 @@ export class DeliveryWorker {
    * envelope (wire document, Handshake 2). They come out of one lane, so as long as that is busy more may come.
    */
   async #waitForHandshake(target: Rid, signal: AbortSignal): Promise<void> {
-    const { store, graph, clock, handshakeWaitMs = 1_000 } = this.#options
+    const { store, graph, handshakeWaitMs = 1_000 } = this.#options
     const profile = graph.profile(target)
     if (this.#met.has(target) && this.#met.get(target) === profile) return
-    const until = clock() + handshakeWaitMs
-    while (clock() < until && !signal.aborted && (await store.laneBusy(NETWORK_LANE))) await sleep(10, signal)
+    const until = performance.now() + handshakeWaitMs
+    while (performance.now() < until && !signal.aborted && (await store.laneBusy(NETWORK_LANE))) await sleep(10, signal)
   }
 
   async #forgetStale(): Promise<void> {

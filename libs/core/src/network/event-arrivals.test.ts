@@ -1,5 +1,5 @@
-import { parseEnvelope, parsePayload, parseEvent } from '@koi-mcp/protocol'
 import { describe, expect, it } from 'vitest'
+import { parseEnvelope, parsePayload, parseEvent } from '@koi-mcp/protocol'
 import {
   DATASET,
   envelopeOf,

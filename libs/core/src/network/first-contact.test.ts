@@ -1,5 +1,5 @@
-import { wellKnownText } from '@koi-mcp/protocol'
 import { afterEach, describe, expect, it } from 'vitest'
+import { wellKnownText } from '@koi-mcp/protocol'
 import { recordingLogger, testIdentity, testServer } from '../../test/peers.ts'
 import type { TestServer } from '../../test/peers.ts'
 import { FirstContact, FirstContactError } from './first-contact.ts'

@@ -69,9 +69,9 @@ export class Handshaker {
 
   /** Waits for the contact's profile, and fetches it when it does not come. */
   async #meet(contact: Rid, signal: AbortSignal): Promise<void> {
-    const { graph, clock, answerMs = 5_000 } = this.#options
-    const until = clock() + answerMs
-    while (graph.profile(contact) === undefined && clock() < until && !signal.aborted) await sleep(20, signal)
+    const { graph, answerMs = 5_000 } = this.#options
+    const until = performance.now() + answerMs
+    while (graph.profile(contact) === undefined && performance.now() < until && !signal.aborted) await sleep(20, signal)
     if (graph.profile(contact) !== undefined || signal.aborted) return
     const bundle = await this.#profileOf(contact)
     if (bundle === undefined) return

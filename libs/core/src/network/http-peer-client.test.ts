@@ -1,6 +1,6 @@
+import { afterEach, describe, expect, it } from 'vitest'
 import { forgetEvent, eventText, payloadText } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import { afterEach, describe, expect, it } from 'vitest'
 import {
   envelopeOf,
   eventsPayload,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Rid } from '@koi-mcp/protocol'
 import { testIdentity } from '../../test/peers.ts'
 import { silentLogger } from '../logger.ts'
 import { IntroducingClient } from './introducing-client.ts'
@@ -19,7 +20,7 @@ function setup(knowsAfter: number): { client: IntroducingClient; calls: string[]
       return behind >= 0 && behind++ >= knowsAfter ? Promise.resolve(result) : unknown()
     }
   const raw: PeerClient = {
-    broadcastEvents: (_node, texts) => {
+    broadcastEvents: (_node: Rid, texts: readonly string[]) => {
       calls.push(`broadcast ${texts.join()}`)
       behind = 0
       return Promise.resolve()

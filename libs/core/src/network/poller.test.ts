@@ -1,6 +1,6 @@
+import { describe, expect, it } from 'vitest'
 import { parseEvent } from '@koi-mcp/protocol'
 import type { NodeProfile, Rid } from '@koi-mcp/protocol'
-import { describe, expect, it } from 'vitest'
 import { newEvent, recordingLogger, testBundle, testIdentity, until } from '../../test/peers.ts'
 import { PeerError } from './peer-client.ts'
 import { Poller } from './poller.ts'

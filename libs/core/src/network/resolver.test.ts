@@ -1,6 +1,6 @@
+import { describe, expect, it } from 'vitest'
 import { contentsOf, defineRidType } from '@koi-mcp/protocol'
 import type { Bundle, Rid } from '@koi-mcp/protocol'
-import { describe, expect, it } from 'vitest'
 import { DATASET, testBundle, testIdentity, testServer } from '../../test/peers.ts'
 import { silentLogger } from '../logger.ts'
 import type { NewArrival } from '../store/node-store.ts'

@@ -15,7 +15,7 @@ export async function serveBroadcast(
 ): Promise<void> {
   const arrivals = arrivalsOf(payload.events, source, { self: identity.rid, maxRidBytes: limits.maxRidBytes, log })
   if (arrivals.length === 0) return
-  const once = { key: envelopeFingerprint(envelope), until: clock() + limits.replayMs }
+  const once = { key: `envelope/${envelopeFingerprint(envelope)}`, until: clock() + limits.replayMs }
   const { repeated } = await store.accept(arrivals, once)
   if (repeated) log.info('an envelope came again, nothing changed', { peer: source })
   else log.debug('took events', { peer: source, count: arrivals.length })
