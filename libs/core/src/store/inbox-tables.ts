@@ -103,7 +103,7 @@ export class InboxTables {
     this.#db.run(
       `INSERT INTO dead_letters
          (place, rid, event_type, source, phase, attempts, accepted_at, failed_at, error, manifest, contents)
-       SELECT place, rid, event_type, source, phase, attempts, accepted_at, ?, ?, manifest, contents FROM inbox WHERE place = ?`,
+       SELECT place, rid, event_type, source, phase, attempts + 1, accepted_at, ?, ?, manifest, contents FROM inbox WHERE place = ?`,
       this.#clock(),
       error,
       place,

@@ -189,6 +189,7 @@ export interface DeadLetter {
   readonly place: number
   readonly arrival: NewArrival
   readonly error: string
+  /** How often it was tried, the last time included. */
   readonly attempts: number
   readonly failedAt: number
 }

@@ -174,7 +174,7 @@ export function describeLanes(test: StoreUnderTest): void {
       await test.store.deadLetter(lease, place, 'no good', arrivals({ rid: dataset('c'), source: PEER }))
       expect((await test.next(lease)).eventType).toBe('UPDATE')
       const [letter] = await test.store.listDeadLetters()
-      expect(letter).toMatchObject({ place, error: 'no good', attempts: 1, failedAt: START + 10 })
+      expect(letter).toMatchObject({ place, error: 'no good', attempts: 2, failedAt: START + 10 })
       expect(letter?.arrival).toMatchObject({ rid, eventType: 'NEW', source: PEER, manifest: bundle.manifest })
       expect(letter?.arrival.contents?.text).toBe('{"v":1.0}')
       const other = await test.lease('w2')
