@@ -27,6 +27,7 @@ export interface SearchTerm {
 const ACCENTS =
   /[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]/g
 const INVISIBLE = /[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]/g
+const NOT_ASCII = /[^ -~]/
 const CJK = '\\p{scx=Han}\\p{scx=Hiragana}\\p{scx=Katakana}'
 /** Runs of CJK in the first group, other runs whole; both of letters, numbers and marks alone. */
 const RUNS = new RegExp(`((?:(?=[${CJK}])[\\p{L}\\p{N}\\p{M}])+)|(?:(?![${CJK}])[\\p{L}\\p{N}\\p{M}])+`, 'gu')
@@ -58,9 +59,10 @@ export function searchTerms(query: string): SearchTerm[] {
 
 /** Case, accents and compatibility forms folded. */
 export function foldText(text: string): string {
+  if (!NOT_ASCII.test(text)) return text.toLowerCase()
   const plain = text.normalize('NFKD').replace(ACCENTS, '').replace(INVISIBLE, '')
-  // Up and down again, for ß and ı; NFC puts Hangul syllables and voiced kana together again.
-  return plain.toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFC')
+  // Down, up and down again, for ẞ, ß and ı; NFC puts Hangul syllables and voiced kana together again.
+  return plain.toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFC')
 }
 
 function* runsOf(text: string): Generator<{ run: string[]; cjk: boolean }> {
