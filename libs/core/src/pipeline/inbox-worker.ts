@@ -28,6 +28,7 @@ const OUTAGE_PAUSE_MS = 1_000
 export class InboxWorker {
   readonly #options: InboxWorkerOptions
   readonly #running = new Set<Promise<void>>()
+  #lanes = 0
   #stopped = false
   #scanning = false
   #again = false
@@ -72,14 +73,14 @@ export class InboxWorker {
   }
 
   async #scan(): Promise<void> {
-    const { store, owner, log, concurrency, clock } = this.#options
+    const { store, log, concurrency, clock } = this.#options
     clearTimeout(this.#timer)
     let pause = SWEEP_MS
     try {
-      while (!this.#stopped && this.#lanes < concurrency) {
-        const lease = await store.takeLane(owner, LEASE_MS)
-        if (lease === undefined) break
-        this.#work(lease)
+      // Lanes taken side by side share a commit, and so do their steps; twice as many each round, for mostly there is one.
+      for (let round = 1; !this.#stopped && this.#lanes < concurrency; round *= 2) {
+        const wanted = Math.min(round, concurrency - this.#lanes)
+        if ((await this.#take(wanted)) < wanted) break
       }
       const { nextDueAt } = await store.inboxState()
       if (nextDueAt !== undefined && nextDueAt > clock()) pause = Math.min(SWEEP_MS, nextDueAt - clock())
@@ -93,7 +94,14 @@ export class InboxWorker {
     this.#timer.unref()
   }
 
-  #lanes = 0
+  /** Takes up to so many lanes and begins to work them off; answers how many there were. */
+  async #take(wanted: number): Promise<number> {
+    const { store, owner } = this.#options
+    const taken = await Promise.all(Array.from({ length: wanted }, () => store.takeLane(owner, LEASE_MS)))
+    const leases = taken.filter((lease) => lease !== undefined)
+    for (const lease of leases) this.#work(lease)
+    return leases.length
+  }
 
   #work(lease: LaneLease): void {
     this.#lanes += 1
