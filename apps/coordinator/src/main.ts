@@ -1,1 +1,4 @@
-process.stderr.write('coordinator: not written yet\n')
+import { runService } from '@koi-mcp/platform'
+import { coordinator } from './coordinator.ts'
+
+process.exit(await runService(coordinator, process))

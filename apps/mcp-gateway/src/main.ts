@@ -1,1 +1,4 @@
-process.stderr.write('mcp-gateway: not written yet\n')
+import { runService } from '@koi-mcp/platform'
+import { mcpGateway } from './mcp-gateway.ts'
+
+process.exit(await runService(mcpGateway, process))

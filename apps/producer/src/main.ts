@@ -1,1 +1,4 @@
-process.stderr.write('producer: not written yet\n')
+import { runService } from '@koi-mcp/platform'
+import { producer } from './producer.ts'
+
+process.exit(await runService(producer, process))

@@ -1,0 +1,18 @@
+import { ConsumerNode } from '@koi-mcp/core'
+import { nodeOptions } from '@koi-mcp/platform'
+import type { ServiceDefinition } from '@koi-mcp/platform'
+import { AppModule } from './app.module.ts'
+import { defaults, domains } from './config.ts'
+import { McpEndpoint } from './mcp/mcp-endpoint.ts'
+
+/** The service that follows the network and serves what it knows over MCP. */
+export const mcpGateway: ServiceDefinition<ConsumerNode> = {
+  role: 'consumer',
+  defaults,
+  domains: domains().map(({ name }) => name),
+  createNode: (context) => new ConsumerNode(nodeOptions(context, domains())),
+  assemble: (service) => {
+    const mcp = new McpEndpoint(service)
+    return { module: AppModule.for(service, mcp), companions: [mcp], ready: { mcp_url: `${service.url}/mcp` } }
+  },
+}

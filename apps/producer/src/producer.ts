@@ -1,0 +1,20 @@
+import { ProducerNode } from '@koi-mcp/core'
+import { nodeOptions } from '@koi-mcp/platform'
+import type { ServiceDefinition } from '@koi-mcp/platform'
+import { AppModule } from './app.module.ts'
+import { catalogConfig, check, defaults, domains } from './config.ts'
+import { FolderCatalog } from './folder-catalog.ts'
+
+/** The service that turns sources into knowledge and publishes it: a folder of data files, and whatever is given to `POST /publish`. */
+export const producer: ServiceDefinition<ProducerNode> = {
+  role: 'producer',
+  defaults,
+  domains: domains().map(({ name }) => name),
+  check,
+  createNode: (context) => new ProducerNode(nodeOptions(context, domains())),
+  assemble: (service) => {
+    const { folder, ...config } = catalogConfig(service.settings) ?? {}
+    const companions = folder === undefined ? [] : [new FolderCatalog(service, { ...config, folder })]
+    return { module: AppModule.for(service), companions }
+  },
+}
