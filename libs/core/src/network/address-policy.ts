@@ -26,7 +26,7 @@ export const allowAllButLinkLocal: AddressPolicy = ({ ip }) => {
 /** An address that the policy forbids; the code of the error that a connection attempt fails with. */
 export const FORBIDDEN_ADDRESS = 'KOI_FORBIDDEN_ADDRESS'
 
-export class ForbiddenAddressError extends Error {
+class ForbiddenAddressError extends Error {
   readonly code = FORBIDDEN_ADDRESS
 }
 

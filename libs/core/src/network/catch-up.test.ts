@@ -88,6 +88,16 @@ describe('catchUp', () => {
     expect(await catchUp(peer, [DATASET.name], options, signal)).toBe(1)
     expect(accepted.map(({ rid }) => rid)).toEqual([DATASET.of('good')])
     expect(await catchUp(peer, ['https'], options, signal)).toBe(0)
+    const pushed: Rid[] = []
+    const pushing = setup([testBundle('good')], [], {
+      fetchManifests: () => Promise.resolve({ manifests: [testBundle('pushed').manifest], notFound: [] }),
+      fetchBundles: (_node, rids) => {
+        pushed.push(...rids)
+        return Promise.resolve({ bundles: [], notFound: [], deferred: [] })
+      },
+    })
+    await catchUp(peer, [], pushing.options, signal)
+    expect(pushed).toEqual([])
   })
 
   it('asks again for what was deferred, and stops when nothing comes', async () => {
@@ -133,10 +143,12 @@ describe('CatchUps', () => {
     const { options, calls } = setup([])
     let running = 0
     let most = 0
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
     const fetchRids = options.client.fetchRids.bind(options.client)
     options.client.fetchRids = async (node, types) => {
       most = Math.max(most, ++running)
-      await Promise.resolve()
+      await held
       running -= 1
       return await fetchRids(node, types)
     }
@@ -144,9 +156,11 @@ describe('CatchUps', () => {
     catchUps.request(peer, ['a'])
     catchUps.request(peer, ['b', 'a'])
     catchUps.request(self, ['a'])
-    await until(() => calls.rids.length === 1)
+    await until(() => running === 1)
     catchUps.request(peer, [])
     catchUps.request(peer, ['c'])
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    release()
     await catchUps.idle()
     expect(calls.rids).toEqual([['a', 'b'], []])
     expect(most).toBe(1)

@@ -12,7 +12,7 @@ import type { Delivered } from './delivery-attempt.ts'
 import type { PeerClient } from './peer-client.ts'
 import { Wake } from './wake.ts'
 
-export type DeliveryStore = Pick<
+type DeliveryStore = Pick<
   NodeStore,
   | 'dueTargets'
   | 'nextDeliveryAt'
@@ -41,11 +41,15 @@ export interface DeliveryOptions {
   readonly handshakeWaitMs?: number
   /** Targets delivered to at the same time; default 16. */
   readonly concurrency?: number
+  /**
+   * How long a batch is held, in milliseconds; default 2 minutes. No less than four times the client's request timeout: that many calls may be made
+   * under one lease.
+   */
+  readonly leaseMs?: number
   /** How long events are kept for a node that we do not know; default 7 days. */
   readonly unknownTargetMs?: number
 }
 
-const LEASE_MS = 120_000
 const MAX_EVENTS = 100
 const MAX_BYTES = 4 * 1024 * 1024
 /** Wake-ups may be lost; this is how late a lost one is noticed, in milliseconds. */
@@ -158,20 +162,20 @@ export class DeliveryWorker {
   }
 
   async #deliverAll(target: Rid, signal: AbortSignal): Promise<void> {
-    const { store, client, ownProfileEvent, log } = this.#options
+    const { store, client, ownProfileEvent, log, leaseMs = 120_000 } = this.#options
     const attempt = new DeliveryAttempt({ client, ownProfileEvent, log })
-    // A batch that is halved was put back as failed just now, and is taken again at once.
     let ignoreDue = false
     try {
       await this.#waitForHandshake(target, signal)
       while (!signal.aborted) {
         const limit = Math.min(attempt.limit ?? MAX_EVENTS, MAX_EVENTS)
-        const lease = { owner: this.#owner, leaseMs: LEASE_MS, limit, maxBytes: MAX_BYTES, ignoreDue }
+        const lease = { owner: this.#owner, leaseMs, limit, maxBytes: MAX_BYTES, ignoreDue }
         const batch = await store.takeDeliveries(target, lease)
         if (batch === undefined) return
         const outcome = batch.eventTexts.length === 0 ? DELIVERED : await attempt.send(batch)
         if (!(await this.#settle(batch, outcome))) return
-        ignoreDue = outcome.kind === 'smaller'
+        // What stands behind a batch is due with it; one that is to be halved was put back as failed just now.
+        ignoreDue = true
       }
     } catch (error) {
       log.error('delivery failed', { peer: target, error })

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { forgetEvent, eventText, payloadText } from '@koi-mcp/protocol'
+import { forgetEvent, eventText, nodeRid, payloadText } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import {
   envelopeOf,
@@ -153,6 +153,10 @@ describe('HttpPeerClient', () => {
     ['no JSON', () => '<html>'],
     ['no envelope', () => '{}'],
     ['another source', ({ us }) => envelopeOf(testIdentity('other'), us.rid, rids)],
+    [
+      'the same key under another name',
+      ({ us, peer }) => envelopeOf({ ...peer, rid: nodeRid('x', peer.profile.public_key) }, us.rid, rids),
+    ],
     ['another target', ({ peer }) => envelopeOf(peer, testIdentity('other').rid, rids)],
     ['another key', ({ us, peer }) => envelopeOf({ ...testIdentity('x'), rid: peer.rid }, us.rid, rids)],
     ['another payload', ({ us, peer }) => envelopeOf(peer, us.rid, eventsPayload(eventText(forgetEvent(us.rid))))],

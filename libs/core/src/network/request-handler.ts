@@ -24,7 +24,7 @@ import { serveBundles, serveManifests, serveRids } from './serve-fetch.ts'
 import { servePoll } from './serve-poll.ts'
 
 /** What is taken and answered at most. */
-export interface RequestLimits {
+interface RequestLimits {
   /** Of a request's body; default 16 MiB. */
   readonly maxBodyBytes: number
   /** RIDs above this many UTF-8 bytes are not taken; default 187, where files of the reference's cache end. */
@@ -39,7 +39,7 @@ export interface RequestLimits {
   readonly replayMs: number
 }
 
-export const DEFAULT_REQUEST_LIMITS: RequestLimits = {
+const DEFAULT_REQUEST_LIMITS: RequestLimits = {
   maxBodyBytes: 16 * 1024 * 1024,
   maxRidBytes: 187,
   maxBundleBytes: 8 * 1024 * 1024,
@@ -48,7 +48,7 @@ export const DEFAULT_REQUEST_LIMITS: RequestLimits = {
   replayMs: 24 * 3_600_000,
 }
 
-export type RequestStore = Pick<
+type RequestStore = Pick<
   NodeStore,
   'accept' | 'takeDeliveries' | 'deliveriesDone' | 'deliveriesFailed' | 'readMany' | 'readManifests' | 'listRids'
 >
