@@ -1,1 +1,9 @@
-export {}
+export { ColumnDefinition } from './column-definition.ts'
+export { DataCatalogExtension } from './data-catalog-extension.ts'
+export { DataSchemaDefinition } from './data-schema-definition.ts'
+export { DatasetAdapter } from './dataset-adapter.ts'
+export { DatasetMetadata } from './dataset-metadata.ts'
+export type { FileFailure, FolderProgress } from './folder-source/file-ledger.ts'
+export { FolderSource, FolderSourceError } from './folder-source/folder-source.ts'
+export type { FolderSourceOptions, Publisher } from './folder-source/folder-source.ts'
+export { dataSchemaRid, DataSchemaRID, datasetRid, DatasetRID } from './rid-types.ts'

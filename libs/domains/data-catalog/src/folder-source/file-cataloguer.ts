@@ -1,0 +1,134 @@
+import { join } from 'node:path'
+import type { Logger } from '@koi-mcp/core'
+import type { Rid } from '@koi-mcp/protocol'
+import { DataSchemaRID, datasetRid, ridPrefix } from '../rid-types.ts'
+import { datasetOfFile } from './dataset-of-file.ts'
+import type { FileKnowledge, Place } from './dataset-of-file.ts'
+import { formatOf } from './file-format.ts'
+import type { FileLedger } from './file-ledger.ts'
+import { findFile, isMissing, isSame } from './found-file.ts'
+import type { FoundFile } from './found-file.ts'
+import type { Publisher } from './folder-source.ts'
+import { profileTable } from './profile-table.ts'
+import type { TableEngine } from './table-engine.ts'
+import { TableError } from './table-error.ts'
+
+export interface FileCataloguerOptions {
+  readonly place: Place
+  readonly publisher: Publisher
+  readonly engine: TableEngine
+  readonly ledger: FileLedger
+  readonly log: Logger
+  readonly signal: AbortSignal
+}
+
+/** Brings what is published of one file in line with the file. */
+export class FileCataloguer {
+  readonly #options: FileCataloguerOptions
+  readonly #publishedSchemas = new Set<Rid>()
+
+  constructor(options: FileCataloguerOptions) {
+    this.#options = options
+  }
+
+  /** Never rejects. `changing`: the file changed while it was read; look again once it rests. */
+  async catalogue(path: string): Promise<'done' | 'changing'> {
+    const { place, ledger, log, signal } = this.#options
+    try {
+      const file = await findFile(place.root, path)
+      const before = ledger.outcome(path)
+      if (file === undefined) {
+        await this.#forget(path)
+        ledger.remove(path)
+      } else if (before === undefined || before.retry === true || !isSame(before, file)) {
+        return await this.#read(file)
+      }
+    } catch (error) {
+      // The next look through the folder tries again.
+      if (!signal.aborted) log.error(`cannot publish what is known of ${path}: ${messageOf(error)}`, { path, error })
+    }
+    return 'done'
+  }
+
+  async #read(file: FoundFile): Promise<'done' | 'changing'> {
+    const { place, engine, ledger, signal } = this.#options
+    const { path } = file
+    const format = formatOf(path)
+    if (format === undefined) return 'done'
+    ledger.track(path)
+    let knowledge: FileKnowledge
+    try {
+      const profile = await profileTable(engine, join(place.root, ...path.split('/')), format, signal)
+      knowledge = datasetOfFile(place, file, format, profile)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (await this.#hasChanged(file)) return 'changing'
+      await this.#failed(file, error)
+      return 'done'
+    }
+    if (await this.#hasChanged(file)) return 'changing'
+    await this.#publish(file, knowledge)
+    return 'done'
+  }
+
+  async #publish({ path, bytes, modified }: FoundFile, { dataset, schema, schemaRid }: FileKnowledge): Promise<void> {
+    const { place, publisher, ledger } = this.#options
+    const unused = ledger.outcome(path)?.schema
+    ledger.useSchema(schemaRid)
+    try {
+      if (!this.#publishedSchemas.has(schemaRid)) await publisher.publish({ rid: schemaRid, contents: schema })
+      this.#publishedSchemas.add(schemaRid)
+      await publisher.publish({ rid: datasetRid(place.source, path), contents: dataset })
+    } catch (error) {
+      ledger.releaseSchema(schemaRid)
+      throw error
+    }
+    ledger.settle(path, { bytes, modified, schema: schemaRid })
+    await this.#forgetUnused(unused)
+  }
+
+  /** What was a table and is none any more is forgotten; what only cannot be read now stands as it is. */
+  async #failed({ path, bytes, modified }: FoundFile, error: unknown): Promise<void> {
+    const { ledger, log } = this.#options
+    const noTable = error instanceof TableError && error.code === 'no_table'
+    const before = ledger.outcome(path)
+    const schema = noTable ? undefined : before?.schema
+    if (noTable) await this.#forget(path)
+    else if (schema !== undefined) ledger.useSchema(schema)
+    const failure = error instanceof TableError ? error.message : `cannot be read: ${messageOf(error)}`
+    ledger.settle(path, { bytes, modified, failure, schema, retry: !(error instanceof TableError) })
+    if (before?.retry !== true || before.failure !== failure) log.warn(`not catalogued: ${path}: ${failure}`, { path })
+  }
+
+  async #forget(path: string): Promise<void> {
+    const { place, publisher, ledger } = this.#options
+    const rid = datasetRid(place.source, path)
+    const before = ledger.outcome(path)
+    const wasPublished = before?.schema !== undefined || (await publisher.knowledge.read(rid)) !== undefined
+    if (wasPublished) await publisher.forget(rid)
+    ledger.disown(path)
+    if (before !== undefined) ledger.settle(path, { ...before, schema: undefined })
+    await this.#forgetUnused(before?.schema)
+  }
+
+  async #forgetUnused(schema: string | undefined): Promise<void> {
+    const { place, publisher, ledger } = this.#options
+    if (schema?.startsWith(ridPrefix(DataSchemaRID, place.source)) !== true) return
+    const rid = schema as Rid
+    if (ledger.keeps(rid)) return
+    this.#publishedSchemas.delete(rid)
+    await publisher.forget(rid)
+  }
+
+  async #hasChanged(file: FoundFile): Promise<boolean> {
+    const now = await findFile(this.#options.place.root, file.path).catch((error: unknown) => {
+      if (isMissing(error)) return undefined
+      throw error
+    })
+    return now === undefined || !isSame(now, file)
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,313 @@
+import { realpath, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { KnowledgeReader, Logger } from '@koi-mcp/core'
+import { silentLogger } from '@koi-mcp/core'
+import type { Rid } from '@koi-mcp/protocol'
+import { ridPrefix, DatasetRID } from '../rid-types.ts'
+import { FileCataloguer } from './file-cataloguer.ts'
+import { FileLedger } from './file-ledger.ts'
+import type { FileFailure, FolderProgress } from './file-ledger.ts'
+import { findFile, isSame } from './found-file.ts'
+import { knownRids, publishedFiles } from './published-files.ts'
+import { Settling } from './settling.ts'
+import { TableEngine } from './table-engine.ts'
+import { walkFolder } from './walk-folder.ts'
+import type { Walked } from './walk-folder.ts'
+import { watchFolder } from './watch-folder.ts'
+import { WorkQueue } from './work-queue.ts'
+
+/** The node as a source sees it; a `ProducerNode` fits. */
+export interface Publisher {
+  publish(knowledge: { readonly rid: Rid; readonly contents: object }): Promise<unknown>
+  forget(rid: Rid): Promise<unknown>
+  readonly knowledge: KnowledgeReader
+}
+
+export interface FolderSourceOptions {
+  readonly folder: string
+  /** First part of the datasets' RIDs; two sources of a network need two names. Default: the folder's own name. */
+  readonly name?: string | undefined
+  readonly publisher: Publisher
+  readonly log?: Logger | undefined
+  readonly onProgress?: ((progress: FolderProgress) => void) | undefined
+  /** How often the folder is looked through beside being watched, in milliseconds; default 60,000. */
+  readonly rescanMs?: number | undefined
+  /** How long a file that is being written has to rest, in milliseconds; default 500. */
+  readonly stableMs?: number | undefined
+  /** Further files are not catalogued; default 10,000. */
+  readonly maxFiles?: number | undefined
+  /** What `location` begins with, such as `s3://bucket/data/`; default: the folder's file URL. */
+  readonly locationBase?: string | undefined
+  /** Memory that reading tables may take; default `512MB`. */
+  readonly memoryLimit?: string | undefined
+}
+
+/** The folder cannot be a source; the message says why. */
+export class FolderSourceError extends Error {
+  readonly code = 'FOLDER_SOURCE'
+}
+
+const WIDTH = 2
+
+/**
+ * Keeps a folder's data files published as datasets: CSV, TSV, JSON, JSON lines and Parquet, in it and below. What it publishes follows from
+ * what is in the folder and what the node has, so it can be ended at any moment and begun again.
+ */
+export class FolderSource {
+  readonly #options: FolderSourceOptions
+  readonly #log: Logger
+  readonly #stopping = new AbortController()
+  readonly #settling: Settling
+  readonly #queue: WorkQueue
+  #root = ''
+  #ledger = new FileLedger('-')
+  #cataloguer: FileCataloguer | undefined
+  #begun = false
+  #ended: Promise<void> | undefined
+  #end: () => Promise<void> = () => Promise.resolve()
+  #rescanning: Promise<void> = Promise.resolve()
+  #rescansAsked = 0
+  #rescanSoon: NodeJS.Timeout | undefined
+  #quiet: (() => void)[] = []
+  #lastScanError = ''
+  #tooMany = false
+
+  constructor(options: FolderSourceOptions) {
+    this.#options = options
+    this.#log = options.log ?? silentLogger
+    this.#queue = new WorkQueue(WIDTH, (path) => this.#work(path))
+    this.#settling = new Settling({
+      stableMs: options.stableMs ?? 500,
+      find: (path) => findFile(this.#root, path),
+      onSettled: (path) => this.#enqueue(path),
+    })
+  }
+
+  get progress(): FolderProgress {
+    return this.#ledger.progress
+  }
+
+  /** Files that are not catalogued, and why. */
+  get failures(): readonly FileFailure[] {
+    return this.#ledger.failures
+  }
+
+  /**
+   * Resolves once the folder is being watched; cataloguing goes on (`idle` tells when all is done). Ends on the signal, or with `stop`.
+   * @throws FolderSourceError when the folder is missing or none, or its name is not fit for RIDs
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    const { folder, publisher, memoryLimit, locationBase } = this.#options
+    this.#root = await folderAt(folder)
+    const source = sourceName(this.#options.name ?? basename(this.#root))
+    this.#ledger = new FileLedger(source)
+    const engine = await TableEngine.open({ folder: this.#root, ...(memoryLimit === undefined ? {} : { memoryLimit }) })
+    this.#cataloguer = new FileCataloguer({
+      place: { source, root: this.#root, locationBase },
+      publisher,
+      engine,
+      ledger: this.#ledger,
+      log: this.#log,
+      signal: this.#stopping.signal,
+    })
+    const rescans = setInterval(() => void this.rescan(), this.#options.rescanMs ?? 60_000)
+    const unwatch = watchFolder(this.#root, {
+      onFile: (path) => {
+        if (!this.#tooMany || this.#ledger.paths.has(path)) this.#settling.touch(path)
+      },
+      onFolder: () => this.#rescanBefore(),
+      onError: (error) =>
+        this.#log.warn('watching the folder fails; it is looked through from time to time', { error }),
+    })
+    const stop = (): void => void this.stop()
+    this.#end = async () => {
+      signal?.removeEventListener('abort', stop)
+      clearInterval(rescans)
+      await (
+        await unwatch
+      )()
+      await this.#queue.stop()
+      await this.#rescanning
+      await engine.close()
+    }
+    signal?.addEventListener('abort', stop, { once: true })
+    void this.rescan()
+    await unwatch
+    // What changed before all was watched.
+    void this.rescan()
+  }
+
+  /** Resolves when nothing of it runs any more. Files that were not catalogued yet are found at the next start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#settling.stop()
+    clearTimeout(this.#rescanSoon)
+    this.#rescanSoon = undefined
+    this.#ended ??= this.#end()
+    await this.#ended
+    this.#tellIfQuiet()
+  }
+
+  /** Looks through the folder; resolves when what changed is known and waits to be catalogued. */
+  rescan(): Promise<void> {
+    this.#rescansAsked += 1
+    this.#rescanning = this.#rescanning.then(async () => {
+      try {
+        await this.#reconcile()
+        this.#lastScanError = ''
+      } catch (error) {
+        this.#scanFailed(error)
+      }
+      this.#rescansAsked -= 1
+      this.#tellIfQuiet()
+    })
+    return this.#rescanning
+  }
+
+  /** Resolves when all that is known to have changed is published or forgotten. */
+  async idle(): Promise<void> {
+    if (this.#isQuiet()) return
+    await new Promise<void>((resolve) => this.#quiet.push(resolve))
+  }
+
+  async #reconcile(): Promise<void> {
+    const { signal } = this.#stopping
+    const walked = await walkFolder(this.#root, this.#options.maxFiles ?? 10_000, signal)
+    const there = new Set(walked.files.map(({ path }) => path))
+    for (const path of there) this.#ledger.track(path)
+    if (!this.#begun) await this.#takeUp(there)
+    this.#begun = true
+    for (const { path, reason } of this.#ledger.setUnnamable(walked.problems)) {
+      this.#log.warn(`not catalogued: ${path}: ${reason}`, { path })
+    }
+    this.#tellTooMany(walked)
+    for (const file of walked.files) {
+      const before = this.#ledger.outcome(file.path)
+      if (before !== undefined && before.retry !== true && isSame(before, file)) continue
+      const rests = Date.now() - file.modifiedMs >= (this.#options.stableMs ?? 500)
+      if (rests) this.#enqueue(file.path)
+      else this.#settling.touch(file.path)
+    }
+    for (const path of [...this.#ledger.paths]) {
+      if (!there.has(path) && !isUnread(walked, path)) this.#enqueue(path)
+    }
+    this.#tellProgress()
+    await this.#forgetStrays(walked)
+  }
+
+  /** Goes on from what the node has published of this source before: files unchanged since are not read again. */
+  async #takeUp(there: ReadonlySet<string>): Promise<void> {
+    for await (const { path, schema, bytes, modified } of publishedFiles(
+      this.#options.publisher.knowledge,
+      this.#source,
+    )) {
+      this.#stopping.signal.throwIfAborted()
+      if (!there.has(path)) continue
+      if (schema !== undefined) this.#ledger.useSchema(schema)
+      this.#ledger.settle(path, { bytes, modified, schema })
+    }
+  }
+
+  /** Forgets what the node has published of this source and what no file stands for any more. */
+  async #forgetStrays(walked: Walked): Promise<void> {
+    const { publisher } = this.#options
+    for await (const rid of knownRids(publisher.knowledge, this.#source)) {
+      this.#stopping.signal.throwIfAborted()
+      if (this.#ledger.keeps(rid)) continue
+      const entity = await publisher.knowledge.read(rid)
+      if (entity === undefined || entity.origin !== undefined) continue
+      const { path } = entity.bundle.contents.value
+      if (typeof path === 'string' && isUnread(walked, path)) continue
+      // A schema in use by files that could not be looked at is not known to be in use.
+      if (path === undefined && walked.unread.length > 0) continue
+      if (this.#ledger.keeps(rid)) continue
+      this.#log.info('forgotten: its file is gone', { rid })
+      await publisher.forget(rid)
+    }
+  }
+
+  get #source(): string {
+    return sourceName(this.#options.name ?? basename(this.#root))
+  }
+
+  async #work(path: string): Promise<void> {
+    const outcome = await this.#cataloguer?.catalogue(path)
+    if (outcome === 'changing') this.#settling.touch(path)
+    this.#tellProgress()
+    setImmediate(() => this.#tellIfQuiet())
+  }
+
+  #enqueue(path: string): void {
+    this.#queue.add(path)
+    this.#tellIfQuiet()
+  }
+
+  /** A folder that comes, goes or is renamed is told in many events. */
+  #rescanBefore(): void {
+    if (this.#rescanSoon !== undefined || this.#stopping.signal.aborted) return
+    this.#rescanSoon = setTimeout(() => {
+      this.#rescanSoon = undefined
+      void this.rescan()
+    }, this.#options.stableMs ?? 500)
+  }
+
+  #tellProgress(): void {
+    if (!this.#stopping.signal.aborted) this.#options.onProgress?.(this.#ledger.progress)
+  }
+
+  #tellTooMany({ tooMany, files }: Walked): void {
+    if (tooMany && !this.#tooMany) {
+      this.#log.warn(`only the first ${files.length} files are catalogued; there are more`, { count: files.length })
+    }
+    this.#tooMany = tooMany
+  }
+
+  #scanFailed(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    if (this.#stopping.signal.aborted || message === this.#lastScanError) return
+    this.#lastScanError = message
+    this.#log.error(`the folder ${this.#root} cannot be looked through; what is known of it stands: ${message}`, {
+      error,
+    })
+  }
+
+  #isQuiet(): boolean {
+    if (this.#stopping.signal.aborted) return true
+    return (
+      this.#rescansAsked === 0 && this.#rescanSoon === undefined && this.#settling.size === 0 && this.#queue.size === 0
+    )
+  }
+
+  #tellIfQuiet(): void {
+    if (!this.#isQuiet()) return
+    const waiting = this.#quiet
+    this.#quiet = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+async function folderAt(folder: string): Promise<string> {
+  try {
+    const root = await realpath(folder)
+    if ((await stat(root)).isDirectory()) return root
+  } catch (cause) {
+    const reason =
+      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'does not exist' : String(cause)
+    throw new FolderSourceError(`the folder ${folder} ${reason}; name a folder of data files`, { cause })
+  }
+  throw new FolderSourceError(`${folder} is not a folder; name a folder of data files`)
+}
+
+function sourceName(name: string): string {
+  try {
+    ridPrefix(DatasetRID, name)
+    return name
+  } catch (cause) {
+    throw new FolderSourceError(cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
+function isUnread({ unread }: Walked, path: string): boolean {
+  return unread.some((place) => place === path || (place.endsWith('/') && path.startsWith(place)))
+}
