@@ -24,7 +24,7 @@ export interface EdgeProfile {
   readonly rid_types: readonly string[]
 }
 
-export const EDGE_PROFILE_CONTEXT = 'orn:koi-net.context:koi-net.edge'
+const EDGE_PROFILE_CONTEXT = 'orn:koi-net.context:koi-net.edge'
 
 /** An edge as the contents of its bundle (whose RID is `edgeRid(source, target)`), in the reference's order. */
 export function edgeProfileContents(edge: EdgeProfile): Contents {

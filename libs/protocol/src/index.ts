@@ -26,8 +26,9 @@ export {
 } from './event.ts'
 export type { EventType, KoiEvent } from './event.ts'
 export { stringText } from './json-print.ts'
-export { decodeUtf8, MAX_JSON_DEPTH, parseJson, referenceText } from './json-text.ts'
+export { decodeUtf8, MAX_JSON_DEPTH, parseJson } from './json-text.ts'
 export type { JsonDefect, JsonLimits, JsonNode, JsonObject, JsonValue } from './json-text.ts'
+export { referenceText } from './json-tokens.ts'
 export {
   generateKeyPair,
   NodeKeyError,

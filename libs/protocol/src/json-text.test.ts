@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { decodeUtf8, parseJson, referenceText, scanJson } from './json-text.ts'
+import { decodeUtf8, parseJson, scanJson } from './json-text.ts'
 import type { JsonNode } from './json-text.ts'
+import { referenceText } from './json-tokens.ts'
 
 /** JSON with spaces and escapes that no printer makes. */
 const looseJson = fc
@@ -110,6 +111,7 @@ describe('JSON text', () => {
     expect(scanJson(`${'['.repeat(200)}${']'.repeat(200)}`).node.defect).toBeUndefined()
     const deep = 1_000_000
     expect(scanJson(`${'['.repeat(deep)}${']'.repeat(deep)}`).node.defect?.code).toBe('too_deep')
+    expect(parseJson(`["${'\\/'.repeat(8 * deep)}"]`).text).toHaveLength(8 * deep + 4)
   })
 
   it.each([[new Uint8Array([0x22, 0xff, 0x22])], [new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])]])(

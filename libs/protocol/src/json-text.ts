@@ -6,7 +6,7 @@
  * what the grammar allows and the protocol does not: see `JsonDefect`.
  */
 import { ProtocolError } from './errors.ts'
-import { numberText } from './json-number.ts'
+import { endOfScalar, endOfString, isReferenceNumber, isSpace, QUOTE, referenceText } from './json-tokens.ts'
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
 export interface JsonObject {
@@ -79,31 +79,12 @@ export function parseJson(text: string, limits: JsonLimits = {}): JsonNode {
   return canonical ? node : scanJson(referenceText(text), limits).node
 }
 
-const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\n\r]+|-?[0-9][0-9.eE+-]*/g
-
-/** Sound JSON text as the reference prints it after reading it: compact, non-ASCII unescaped, floats in its own form. */
-export function referenceText(text: string): string {
-  return text.replace(TOKEN, (token) => {
-    const first = token.charCodeAt(0)
-    if (first === QUOTE) return token.includes('\\') ? JSON.stringify(JSON.parse(token)) : token
-    if (isSpace(first)) return ''
-    // A double that overflows has no text; it stays, and the scanner reports it.
-    return Number.isFinite(Number(token)) ? numberText(token) : token
-  })
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const COMMA = 0x2c
 const COLON = 0x3a
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
-}
 
 const DUPLICATE: JsonDefect = { problem: 'has the same name twice in one object', code: 'malformed' }
 const HALF_PAIR: JsonDefect = { problem: 'has half a surrogate pair', code: 'malformed' }
@@ -115,6 +96,8 @@ class Scanner {
   readonly #text: string
   readonly #maxDepth: number
   #at = 0
+  /** The first backslash at or behind the last string begun. */
+  #backslash = -1
 
   constructor(text: string, maxDepth: number) {
     this.#text = text
@@ -147,7 +130,7 @@ class Scanner {
     let below: JsonDefect | undefined
     this.#space()
     while (this.#text.charCodeAt(this.#at) !== CLOSE_OBJECT) {
-      const name = this.#string()
+      const name = this.#string(true)
       if (!name.isWellFormed()) ownDefect ??= HALF_PAIR
       if (members.has(name)) ownDefect ??= DUPLICATE
       this.#space()
@@ -188,7 +171,7 @@ class Scanner {
       switch (code) {
         case QUOTE: {
           const names = nameNext ? open.at(-1) : null
-          const string = this.#string()
+          const string = this.#string(names != null)
           if (!string.isWellFormed()) defect ??= HALF_PAIR
           if (names != null) {
             if (names.has(string)) defect ??= DUPLICATE
@@ -198,11 +181,12 @@ class Scanner {
         }
         case OPEN_OBJECT:
         case OPEN_ARRAY:
-          open.push(code === OPEN_OBJECT ? new Set() : null)
-          nameNext = code === OPEN_OBJECT
-          if (outerDepth + open.length > this.#maxDepth) {
+          if (outerDepth + open.length >= this.#maxDepth) {
             defect ??= { problem: `is nested deeper than ${this.#maxDepth} levels`, code: 'too_deep' }
           }
+          // Names are of interest while nothing is wrong.
+          open.push(code === OPEN_OBJECT && defect === undefined ? new Set() : null)
+          nameNext = true
           this.#at++
           break
         case CLOSE_OBJECT:
@@ -211,7 +195,7 @@ class Scanner {
           this.#at++
           break
         case COMMA:
-          nameNext = open.at(-1) !== null
+          nameNext = true
           this.#at++
           break
         case COLON:
@@ -226,44 +210,28 @@ class Scanner {
     return defect
   }
 
-  /** Passes over a string and returns what it says. */
-  #string(): string {
+  /** Passes over a string and returns what it says; one that is not wanted, and has no escapes, as nothing. */
+  #string(wanted: boolean): string {
     const start = this.#at
-    let end = this.#text.indexOf('"', start + 1)
-    let escaped = this.#text.slice(start, end).includes('\\')
-    while (escaped && this.#isEscapedQuote(end)) end = this.#text.indexOf('"', end + 1)
-    this.#at = end + 1
-    if (!escaped) return this.#text.slice(start + 1, end)
-    const token = this.#text.slice(start, end + 1)
+    this.#at = endOfString(this.#text, start)
+    if (this.#backslash < start) this.#backslash = indexOrEnd(this.#text, '\\', start)
+    if (this.#backslash >= this.#at) return wanted ? this.#text.slice(start + 1, this.#at - 1) : ''
+    const token = this.#text.slice(start, this.#at)
     const value = JSON.parse(token) as string
-    escaped = JSON.stringify(value) === token
-    if (!escaped) this.canonical = false
+    if (JSON.stringify(value) !== token) this.canonical = false
     return value
-  }
-
-  #isEscapedQuote(at: number): boolean {
-    let before = at - 1
-    while (this.#text.charCodeAt(before) === BACKSLASH) before--
-    return (at - before) % 2 === 0
   }
 
   /** Passes over a number, true, false or null; false for a number that no double holds. */
   #scalar(): boolean {
     const start = this.#at
-    let code = this.#text.charCodeAt(start)
-    while (
-      this.#at < this.#text.length &&
-      code !== COMMA &&
-      code !== CLOSE_OBJECT &&
-      code !== CLOSE_ARRAY &&
-      !isSpace(code)
-    ) {
-      code = this.#text.charCodeAt(++this.#at)
-    }
+    const first = this.#text.charCodeAt(start)
+    this.#at = endOfScalar(this.#text, start)
+    // true, false and null begin with a letter.
+    if (first >= 0x61) return true
     const token = this.#text.slice(start, this.#at)
-    if (token === 'true' || token === 'false' || token === 'null') return true
     if (!Number.isFinite(Number(token))) return false
-    if (numberText(token) !== token) this.canonical = false
+    if (!isReferenceNumber(token)) this.canonical = false
     return true
   }
 
@@ -280,6 +248,11 @@ class Scanner {
       this.#at++
     }
   }
+}
+
+function indexOrEnd(text: string, wanted: string, from: number): number {
+  const index = text.indexOf(wanted, from)
+  return index < 0 ? text.length : index
 }
 
 function withDefects(node: JsonNode, ownDefect: JsonDefect | undefined, below: JsonDefect | undefined): JsonNode {

@@ -20,7 +20,7 @@ export interface Manifest {
   readonly text: string
 }
 
-export const MANIFEST_CONTEXT = 'orn:koi-net.context:manifest'
+const MANIFEST_CONTEXT = 'orn:koi-net.context:manifest'
 
 /** A manifest for contents of our own. `timestamp` comes from `formatTimestamp`. */
 export function generateManifest(rid: Rid, contents: Contents, timestamp: string): Manifest {

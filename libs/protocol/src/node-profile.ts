@@ -26,7 +26,7 @@ export interface NodeProfile {
   readonly public_key: string
 }
 
-export const NODE_PROFILE_CONTEXT = 'orn:koi-net.context:koi-net.node'
+const NODE_PROFILE_CONTEXT = 'orn:koi-net.context:koi-net.node'
 
 /** A profile as the contents of its node's bundle, in the reference's order (a partial node's `base_url` is null). */
 export function nodeProfileContents(profile: NodeProfile): Contents {
