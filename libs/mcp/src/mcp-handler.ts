@@ -94,7 +94,7 @@ export function createMcpHandler(options: McpHandlerOptions): McpHandler {
   }
   const serve = toNodeHandler(
     { fetch },
-    { maxRequestBodySize: MAX_BODY, onerror: (error) => log.error('An MCP request failed', { error }) },
+    { maxRequestBodySize: MAX_BODY, onerror: (error) => log.warn('An MCP request could not be served', { error }) },
   )
 
   const { hostAllowed, originAllowed } = guards(options)

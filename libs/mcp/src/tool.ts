@@ -11,7 +11,7 @@ import { ToolInputError } from '@koi-mcp/core'
 import type { AdapterTool, JsonSchemaObject, Logger, ToolContext } from '@koi-mcp/core'
 
 /** What a tool found: the structured result, its JSON text where that differs, and links to what it speaks of. */
-export interface ToolAnswer {
+interface ToolAnswer {
   readonly structured: Readonly<Record<string, unknown>>
   readonly text?: string
   readonly links?: readonly ContentBlock[]

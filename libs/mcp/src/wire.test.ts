@@ -11,6 +11,8 @@ import { served, until } from '../test/served.ts'
 import { createMcpHandler } from './mcp-handler.ts'
 
 const RID = 'orn:data-catalog.dataset:a'
+const LONG_RID = `x:${'y'.repeat(2000)}`
+const CHANGES = 10_000
 const refusal = (code: number) => ({ jsonrpc: '2.0', error: { code, message: expect.any(String) as string }, id: null })
 
 describe('what is refused at the door', () => {
@@ -116,6 +118,38 @@ describe('the older revisions', () => {
     await until(() => messages.length === 2)
   })
 
+  test('a bundle that only changed does not change the list', async () => {
+    const { url, knowledge } = await served()
+    knowledge.put(RID, { v: 1 })
+    const session = await rawSession(url)
+    const messages = messagesOf(await session.stream())
+    await session.call('resources/subscribe', { uri: RID })
+    knowledge.put(RID, { v: 2 })
+    knowledge.put(RID, { v: 3 })
+    knowledge.put('orn:data-catalog.dataset:b', {})
+    await until(() => messages.length === 3)
+    const updated = 'notifications/resources/updated'
+    const methods = messages.map(({ method }) => method)
+    expect(methods).toEqual([updated, updated, 'notifications/resources/list_changed'])
+  })
+
+  test('a reader that does not read loses its stream, and is told of all it follows on the next', async () => {
+    const { url, knowledge } = await served()
+    const session = await rawSession(url)
+    await session.call('resources/subscribe', { uri: LONG_RID })
+    const stream = await session.stream()
+    changeOften(knowledge)
+    const messages = messagesOf(stream)
+    await once(stream, 'end')
+    expect(messages.length).toBeLessThan(CHANGES)
+    const next = messagesOf(await session.stream())
+    await until(() => next.length === 2)
+    expect(next.map(({ method }) => method)).toEqual([
+      'notifications/resources/updated',
+      'notifications/resources/list_changed',
+    ])
+  })
+
   test('unsubscribing ends it', async () => {
     const { url, knowledge } = await served()
     const session = await rawSession(url)
@@ -198,6 +232,16 @@ describe('the older revisions', () => {
   })
 })
 
+test.each(['x', '', 'eDp5', 'YWZ0ZXI6eA', 'YWZ0ZXI6eDp5='])('%j is no cursor', async (cursor) => {
+  const { url } = await served()
+  const { call } = await rawSession(url)
+  expect((await call('resources/list', { cursor: 'YWZ0ZXI6eDp5' })).json.result).toEqual({ resources: [] })
+  expect((await call('resources/list', { cursor })).json.error.code).toBe(-32602)
+  for (const method of ['resources/templates/list', 'tools/list']) {
+    expect((await call(method, { cursor: 'YWZ0ZXI6eDp5' })).json.error.code).toBe(-32602)
+  }
+})
+
 describe('revision 2026-07-28', () => {
   test('a resource that is not found is -32602', async () => {
     const { url } = await served()
@@ -225,6 +269,16 @@ describe('revision 2026-07-28', () => {
       { jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { notifications, _meta } },
       { jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: RID, _meta } },
     ])
+  })
+
+  test('a reader that does not read loses its stream', async () => {
+    const { url, knowledge } = await served()
+    const notifications = { resourceSubscriptions: [LONG_RID] }
+    const stream = await open(url, stateless('subscriptions/listen', { notifications }))
+    changeOften(knowledge)
+    const messages = messagesOf(stream)
+    await once(stream, 'end')
+    expect(messages.length).toBeLessThan(CHANGES)
   })
 
   test.each([
@@ -278,6 +332,11 @@ test('a framework may have read the body already', async () => {
   expect((await call('resources/list')).json.result).toEqual({ resources: [] })
   expect((await send(url, stateless('resources/list'))).json.result).toMatchObject({ resources: [] })
 })
+
+/** More than a socket and its stream hold for a reader: 20 MB of notifications. */
+function changeOften(knowledge: FakeKnowledge): void {
+  for (let v = 0; v < CHANGES; v++) knowledge.put(LONG_RID, { v })
+}
 
 function slowTool(): { tool: AdapterTool; finish: () => void; called: Promise<void> } {
   const called = Promise.withResolvers<void>()
