@@ -32,10 +32,10 @@ export function createLogger({ level, format, role, output }: LoggerOptions): Lo
   }
   const log = pino(options, lines)
   return {
-    debug: (message, fields) => log.debug(loggable(fields), message),
-    info: (message, fields) => log.info(loggable(fields), message),
-    warn: (message, fields) => log.warn(loggable(fields), message),
-    error: (message, fields) => log.error(loggable(fields), message),
+    debug: (message, fields) => log.debug(loggable(role, fields), message),
+    info: (message, fields) => log.info(loggable(role, fields), message),
+    warn: (message, fields) => log.warn(loggable(role, fields), message),
+    error: (message, fields) => log.error(loggable(role, fields), message),
   }
 }
 
@@ -51,10 +51,10 @@ function prettyLine(line: string, colours: boolean): string {
 }
 
 /** Fields as they are written: no secrets, errors as text, long texts cut. Names that every line has are not overwritten. */
-function loggable(fields: LogFields = {}): Record<string, unknown> {
+function loggable(role: string, fields: LogFields = {}): Record<string, unknown> {
   const written: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(fields)) {
-    if (SECRET.test(name) || value === undefined) continue
+    if (SECRET.test(name) || value === undefined || (name === 'role' && value === role)) continue
     const key = ['time', 'level', 'role', 'msg'].includes(name) ? `${name}_` : name
     if (value instanceof Error) Object.assign(written, errorFields(key, value))
     else written[key] = typeof value === 'string' ? cut(value) : typeof value === 'bigint' ? String(value) : value

@@ -39,7 +39,7 @@ export async function runService<N extends ServiceNode>(definition: ServiceDefin
       settings,
       log,
     )
-    log.info('ready', { ...running.ready, event: undefined })
+    log.info('ready', { ...running.ready, event: undefined, role: undefined })
     await parent.tell(running.ready)
     log.info('stopping', { why: await end.asked })
     await running.stop()

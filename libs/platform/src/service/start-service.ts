@@ -1,4 +1,4 @@
-import type { DynamicModule } from '@nestjs/common'
+import type { DynamicModule, INestApplication } from '@nestjs/common'
 import type { Logger } from '@koi-mcp/core'
 import type { KoiMcpSettings } from '../config/settings.ts'
 import { createApp } from '../http/create-app.ts'
@@ -62,30 +62,26 @@ export async function startService<N extends ServiceNode>(
   settings: KoiMcpSettings,
   log: Logger = createLogger({ ...settings.logging, role: parts.role }),
 ): Promise<RunningService<N>> {
-  const undo: (() => Promise<unknown>)[] = []
-  const readiness = new Readiness()
+  const running: Running = { readiness: new Readiness(), companions: [] }
   let stopping: Promise<void> | undefined
-  const stop = () => (stopping ??= stopAll(readiness, undo, log))
+  const stop = () => (stopping ??= stopAll(running, log))
   try {
-    const http = await HttpServer.listen(settings.node)
-    undo.push(() => http.close(GRACE_MS))
+    const http = (running.http = await HttpServer.listen(settings.node))
     const { host } = settings.node
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${http.port}`
     const node = parts.createNode({ settings, baseUrl: settings.node.base_url ?? `${url}/koi-net`, log })
+    running.node = node
     const { onEvent } = parts
     if (onEvent !== undefined) node.onEvent((event) => onEvent(liveEventOf(event)))
-    const service = { role: parts.role, version: VERSION, node, settings, url, readiness, log }
+    const service = { role: parts.role, version: VERSION, node, settings, url, readiness: running.readiness, log }
     const { module, companions = [], ready = {} } = parts.assemble(service)
-    const app = await createApp(module, service, http)
-    // Undone last to first: companions, then HTTP, then the node, then the application.
-    undo.unshift(() => app.close())
-    undo.splice(1, 0, () => node.stop())
+    running.app = await createApp(module, service, http)
     await node.start()
     for (const companion of companions) {
-      undo.push(() => companion.stop())
+      running.companions.push(companion)
       await companion.start()
     }
-    readiness.ready()
+    running.readiness.ready()
     const { rid, name, profile } = node.identity
     const addresses = { url, koi_net_url: profile.base_url ?? `${url}/koi-net` }
     return { service, ready: { event: 'ready', role: parts.role, name, ...addresses, node_rid: rid, ...ready }, stop }
@@ -95,9 +91,24 @@ export async function startService<N extends ServiceNode>(
   }
 }
 
-async function stopAll(readiness: Readiness, undo: readonly (() => Promise<unknown>)[], log: Logger): Promise<void> {
+/** What has been started so far, and so must be stopped. */
+interface Running {
+  readonly readiness: Readiness
+  readonly companions: Companion[]
+  http?: HttpServer
+  node?: ServiceNode
+  app?: INestApplication
+}
+
+async function stopAll({ readiness, companions, http, node, app }: Running, log: Logger): Promise<void> {
   readiness.drain()
-  for (const step of undo.toReversed()) {
+  const steps = [
+    ...companions.toReversed().map((companion) => () => companion.stop()),
+    () => http?.close(GRACE_MS),
+    () => node?.stop(),
+    () => app?.close(),
+  ]
+  for (const step of steps) {
     try {
       await step()
     } catch (error) {
