@@ -123,7 +123,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['apps/cli/**', 'interop/*.ts', 'tools/**'],
+    files: ['apps/cli/**', 'examples/**', 'interop/*.ts', 'tools/**'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -18,6 +18,8 @@ export interface PeerBundle {
   readonly contents: Readonly<Record<string, unknown>>
 }
 
+type Child = ChildProcessByStdio<Writable, Readable, null>
+
 interface Started {
   readonly rid: Rid
   readonly base_url: string | null
@@ -26,16 +28,11 @@ interface Started {
 export class ReferencePeer {
   readonly rid: Rid
   readonly url: string
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #child: Child
   readonly #answers: AsyncIterator<string>
   readonly #folder: string
 
-  private constructor(
-    child: ReferencePeer['#child'],
-    answers: AsyncIterator<string>,
-    folder: string,
-    { rid, base_url }: Started,
-  ) {
+  private constructor(child: Child, answers: AsyncIterator<string>, folder: string, { rid, base_url }: Started) {
     this.#child = child
     this.#answers = answers
     this.#folder = folder

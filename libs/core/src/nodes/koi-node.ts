@@ -101,6 +101,10 @@ export class KoiNode {
   get identity(): NodeIdentity {
     return this.#run().identity
   }
+  /** Where other nodes reach this one; a port of 0 has become the one taken. Absent for a partial node. */
+  get baseUrl(): string | undefined {
+    return this.identity.profile.base_url
+  }
   get store(): NodeStore {
     return this.#run().store
   }
