@@ -47,11 +47,14 @@ export interface NodeStore {
   /** Moves the arrival to the dead letters, keeping event, error and history; the lane goes on. */
   deadLetter(lease: LaneLease, place: number, error: string, emissions: Emissions): Promise<void>
 
-  /** Gives the lane back. A lease not renewed within its time is lost by itself. */
+  /** Gives the lane back; a lease that is lost already is no error. A lease not renewed within its time is lost by itself. */
   releaseLane(lease: LaneLease): Promise<void>
   renewLane(lease: LaneLease, leaseMs: number): Promise<void>
 
-  /** When the earliest waiting arrival becomes due (ms since the epoch), and how many are pending; `undefined` when none waits. */
+  /**
+   * When the earliest waiting arrival becomes due (ms since the epoch), and how many are pending; `undefined` when none waits. An arrival
+   * that is being worked on counts: its moment is past.
+   */
   inboxState(): Promise<{ pending: number; deadLetters: number; nextDueAt: number | undefined }>
 
   /** True while the lane holds an arrival that is not finished. */
@@ -89,7 +92,7 @@ export interface NodeStore {
 
   /** Subscribers with queued events whose next attempt is due and that nobody else is delivering to. */
   dueTargets(limit: number): Promise<readonly Rid[]>
-  /** When the next target that waits becomes due (ms since the epoch). */
+  /** When the next target that waits, or is being delivered to, is to be had (ms since the epoch); those due now do not count. */
   nextDeliveryAt(): Promise<number | undefined>
   /**
    * Leases up to `limit` (0 = all) queued events for the target, in order, as texts ready to be sent; `undefined` where another holds the lease, or

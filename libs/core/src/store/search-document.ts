@@ -2,7 +2,7 @@ import { foldText, MAX_SEARCHED_LENGTH, MAX_TOKENS, searchTokens } from './searc
 import type { SearchTerm } from './search-tokens.ts'
 
 /** The longest snippet, in UTF-16 units. */
-export const MAX_SNIPPET_LENGTH = 200
+const MAX_SNIPPET_LENGTH = 200
 /** How much of the snippet stands before the match. */
 const LEAD = 60
 

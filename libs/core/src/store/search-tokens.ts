@@ -10,13 +10,13 @@
  */
 
 /** In code points. */
-export const MAX_TOKEN_LENGTH = 64
+const MAX_TOKEN_LENGTH = 64
 /** Tokens of one text; for a document, of its RID and contents together. */
 export const MAX_TOKENS = 10_000
 /** UTF-16 units of one text that are looked at. */
 export const MAX_SEARCHED_LENGTH = 262_144
 /** Terms of a query; the rest of it is left out. */
-export const MAX_QUERY_TERMS = 32
+const MAX_QUERY_TERMS = 32
 
 /** What a document must have: the token, or for a prefix any token that begins with it. */
 export interface SearchTerm {

@@ -6,7 +6,7 @@ import { bundleOf, dataset, PEER } from './store-under-test.ts'
 import type { StoreUnderTest } from './store-under-test.ts'
 
 /** Texts that a parse and a print would change; each must come back to the byte. */
-export const STUBBORN_CONTENTS = [
+const STUBBORN_CONTENTS = [
   '{"float":1.0,"negative":-0.0,"exponent":1e+16,"small":1.5e-6}',
   '{"big":12345678901234567890123,"bigger":-98765432109876543210}',
   '{"b":1,"10":2,"2":3,"a":4}',

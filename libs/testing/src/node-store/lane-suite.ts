@@ -53,6 +53,7 @@ export function describeLanes(test: StoreUnderTest): void {
       expect(await test.store.laneBusy(rid)).toBe(true)
       expect(await test.store.laneBusy(NETWORK_LANE)).toBe(false)
       const lease = await test.lease()
+      expect(await test.store.inboxState()).toEqual({ pending: 1, deadLetters: 0, nextDueAt: START })
       await test.store.finish(lease, (await test.next(lease)).place, NO_EMISSIONS)
       expect(await test.store.laneBusy(rid)).toBe(false)
       expect(await test.store.nextArrival(lease)).toBeUndefined()
@@ -70,7 +71,14 @@ export function describeLanes(test: StoreUnderTest): void {
       expect(await test.store.takeLane('w2', LEASE_MS)).toBeUndefined()
       test.now += 1
       const write = { kind: 'write', normalizedEventType: 'NEW', bundle: bundleOf(dataset('a')), origin: PEER } as const
-      for (const lease of [old, { ...(await test.lease('w2')), owner: 'w1' }]) {
+      const leases = [
+        () => Promise.resolve(old),
+        async () => ({ ...(await test.lease('w2')), owner: 'w1' }),
+        () => Promise.resolve(old),
+      ]
+      // Run out and nobody's; held by another; and again the first, fenced off.
+      for (const leaseNow of leases) {
+        const lease = await leaseNow()
         const failure = { error: 'e', dueAt: test.now, countAttempt: true }
         await expect(test.store.apply(lease, place, write, NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
         await expect(test.store.announce(lease, place, [], NO_EMISSIONS)).rejects.toThrow(LeaseLostError)

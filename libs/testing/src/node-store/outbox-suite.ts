@@ -69,8 +69,8 @@ export function describeOutbox(test: StoreUnderTest): void {
     ])('collapses %s of one RID to %s, in the last one’s place', async (steps, result) => {
       if (steps[0] !== 'NEW') await test.put(bundleOf(A, { v: 0 }))
       for (const [index, step] of steps.entries()) {
-        if (index === 1) await test.put(bundleOf(B), [PEER])
         test.now += 10
+        if (index === 1) await test.put(bundleOf(B), [PEER])
         if (step === 'FORGET') await test.forget(A, [PEER])
         else await test.put(bundleOf(A, { v: index + 1 }), [PEER], step)
       }
@@ -79,6 +79,7 @@ export function describeOutbox(test: StoreUnderTest): void {
         ['NEW', B],
         [result, A],
       ])
+      expect((await test.store.outboxState())[0]?.oldestAt).toBe(START + 10)
       expect(eventOf(batch.eventTexts[1]!).contents).toBe(result === 'FORGET' ? undefined : `{"v":${steps.length}}`)
     })
 
@@ -126,6 +127,10 @@ export function describeOutbox(test: StoreUnderTest): void {
       expect(one.rids).toEqual([A])
       await test.store.deliveriesDone(one)
       const bytes = Buffer.byteLength(one.eventTexts[0]!)
+      // Each event counts with the comma behind it.
+      const less = await taken(PEER, { maxBytes: 2 * bytes + 1 })
+      expect(less.rids).toEqual([B])
+      await test.store.deliveriesFailed(less, { error: 'e', dueAt: test.now })
       const two = await taken(PEER, { maxBytes: 2 * bytes + 2 })
       expect(two.rids).toEqual([B, dataset('c')])
       await test.store.deliveriesFailed(two, { error: 'e', dueAt: test.now })
