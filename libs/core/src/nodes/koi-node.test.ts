@@ -41,7 +41,7 @@ const options = (name: string, more: Partial<NodeOptions> = {}) => ({
 const urlOf = (node: KoiNode): string => node.identity.profile.base_url ?? ''
 
 async function network(more: Partial<NodeOptions> = {}) {
-  const coordinator = await up(new CoordinatorNode(options('coordinator')))
+  const coordinator = await up(new CoordinatorNode({ ...options('coordinator'), baseUrl: ANY_PORT }))
   const firstContact = urlOf(coordinator)
   const producer = await up(new ProducerNode(options('producer', { firstContact, ...more })))
   const consumer = await up(new ConsumerNode(options('consumer', { firstContact })))
@@ -119,7 +119,7 @@ describe('a network of three nodes', () => {
   })
 
   it('catches up with what was published before it came', async () => {
-    const coordinator = await up(new CoordinatorNode(options('coordinator')))
+    const coordinator = await up(new CoordinatorNode({ ...options('coordinator'), baseUrl: ANY_PORT }))
     const firstContact = urlOf(coordinator)
     const producer = await up(new ProducerNode(options('producer', { firstContact })))
     const rids = Array.from({ length: 260 }, (_, index) => NoteRID.of(`n ${index}%#é`))
