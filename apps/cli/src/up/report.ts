@@ -52,7 +52,7 @@ export class UpReport implements ServiceListener {
   /** The progress of cataloguing, warnings and errors; with `--verbose` all. */
   onLog(role: Role, line: LogLine): void {
     const progress = progressText(line)
-    if (progress !== undefined && !this.#verbose) return this.say(progress)
+    if (progress !== undefined && !this.#verbose) return this.#stopping ? undefined : this.say(progress)
     // A line that is no log line tells of a fault, or of debris while the service is being stopped.
     const matters = line.structured ? line.level === 'warn' || line.level === 'error' : true
     if (!this.#verbose && (!matters || this.#stopping)) return

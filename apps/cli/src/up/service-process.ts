@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -44,10 +45,7 @@ export class ServiceProcess {
     const child = fork(main, [], { env: plan.env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     this.#child = child
     for (const output of [child.stdout, child.stderr]) this.#follow(output, listener)
-    this.exited = new Promise((resolve) => {
-      child.once('close', (code, signal) => resolve(signal === null ? `exit code ${code}` : `killed by ${signal}`))
-      child.once('error', (error) => resolve(error.message))
-    })
+    this.exited = this.#end(child)
     child.on('message', (message) => this.#read(message, listener))
   }
 
@@ -83,6 +81,17 @@ export class ServiceProcess {
     await this.exited
     clearTimeout(timer)
     hurry.removeEventListener('abort', kill)
+  }
+
+  /** Not `close`: that never comes where this side has closed the channel. */
+  async #end(child: ChildProcess): Promise<string> {
+    const ends = [child.stdout, child.stderr].map((output) => output !== null && once(output, 'close'))
+    const how = new Promise<string>((resolve) => {
+      child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `killed by ${signal}`))
+      child.once('error', (error) => resolve(error.message))
+    })
+    await Promise.all([how, ...ends])
+    return how
   }
 
   #follow(output: Readable | null, listener: ServiceListener): void {
