@@ -20,7 +20,7 @@ const PATH = 'domains.data_catalog.config'
 const MAX_SOURCE_BYTES = 64
 
 /** The first part of an RID's reference leaves room for the rest. */
-export function isSourceName(name: unknown): boolean {
+function isSourceName(name: unknown): boolean {
   return typeof name === 'string' && /^[^/\0]+$/.test(name) && Buffer.byteLength(name) <= MAX_SOURCE_BYTES
 }
 

@@ -5,7 +5,7 @@ import type { CoordinatorNode, DomainExtension, KnowledgeAdapter, ListOptions, S
 /** What the registry is made from; a `CoordinatorNode` fits it. */
 export type RegistryNode = Pick<CoordinatorNode, 'registry' | 'knowledge' | 'graph' | 'adapters' | 'identity'>
 
-export interface TypeEntry {
+interface TypeEntry {
   readonly rid_type: string
   readonly count: number
 }
@@ -62,7 +62,7 @@ export async function listEntities(
   }
 }
 
-export function entityEntry({ registry, adapters }: RegistryNode, entity: StoredBundle): EntityEntry {
+function entityEntry({ registry, adapters }: RegistryNode, entity: StoredBundle): EntityEntry {
   const { rid, bundle, origin = null } = entity
   const rid_type = ridTypeOf(rid)
   const domain = [...registry.extensions].find(([, extension]) => hasType(extension, rid_type))?.[0]

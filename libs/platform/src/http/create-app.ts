@@ -7,7 +7,7 @@ import type { Service } from '../service/service.ts'
 import type { HttpServer } from './http-server.ts'
 
 /** The largest body taken: a peer's batch of events with their contents. */
-export const MAX_BODY_BYTES = 16 * 1024 * 1024
+const MAX_BODY_BYTES = 16 * 1024 * 1024
 
 /** NestJS on Fastify on a server that listens already. Bodies reach controllers as the bytes that came (`Buffer`): text is truth. */
 export async function createApp(module: DynamicModule, service: Service, http: HttpServer): Promise<INestApplication> {

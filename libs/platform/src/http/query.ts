@@ -5,7 +5,7 @@ import { RequestError } from './http-errors.ts'
 /** Parameters of a query string as Fastify reads it: percent-decoded, `+` a space, a repeated one a list. */
 export type Query = Readonly<Record<string, string | readonly string[] | undefined>>
 
-export const MAX_PAGE = 1000
+const MAX_PAGE = 1000
 
 export function textOf(query: Query, name: string): string | undefined {
   const value = query[name]

@@ -2,7 +2,7 @@ import type { Rid } from '@koi-mcp/protocol'
 import { lostDependencies } from '../health/lost-dependencies.ts'
 import type { Service } from '../service/service.ts'
 
-export interface PeerStatus {
+interface PeerStatus {
   readonly rid: string
   readonly node_type: string
   readonly base_url: string | null
