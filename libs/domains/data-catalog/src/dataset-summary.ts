@@ -41,5 +41,5 @@ function counted(count: number, noun: string): string {
 function sizeText(bytes: number): string {
   const power = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), UNITS.length - 1)
   const size = bytes / 1000 ** power
-  return `${power === 0 ? size : size.toPrecision(3).replace(/\.?0+$/, '')} ${UNITS[power]}`
+  return `${Number(size.toPrecision(3))} ${UNITS[power]}`
 }
