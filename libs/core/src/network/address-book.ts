@@ -12,18 +12,19 @@ export interface PeerAddress {
 /** The address of a full node that we know; `undefined` for strangers and partial nodes. */
 export type AddressBook = (node: Rid) => PeerAddress | undefined
 
-/** Addresses from the profiles in the graph, and until its profile is there, that of the first contact. */
+/**
+ * Addresses from the profiles in the graph. The first contact is called where it was found in this run: its profile may be from before it moved, and
+ * the new one could not reach us, for we may have moved too.
+ */
 export function addressBook(
   graph: Pick<NodeGraph, 'profile'>,
   firstContact: () => (PeerAddress & { readonly rid: Rid }) | undefined = () => undefined,
 ): AddressBook {
   return (node) => {
     const profile = graph.profile(node)
-    if (profile !== undefined) {
-      if (profile.node_type !== 'FULL' || profile.base_url === undefined) return undefined
-      return { url: profile.base_url, publicKey: profile.public_key }
-    }
     const contact = firstContact()
-    return contact?.rid === node ? { url: contact.url, publicKey: contact.publicKey } : undefined
+    if (contact?.rid === node) return { url: contact.url, publicKey: contact.publicKey ?? profile?.public_key }
+    if (profile?.node_type !== 'FULL' || profile.base_url === undefined) return undefined
+    return { url: profile.base_url, publicKey: profile.public_key }
   }
 }
