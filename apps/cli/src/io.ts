@@ -27,6 +27,9 @@ export const printLine = (sink: TextSink, line: string): void => {
   sink.write(`${line}\n`)
 }
 
+/** Columns of a terminal; some say 0 where they do not know. */
+export const widthOf = ({ columns }: TextSink): number => (columns === undefined || columns < 40 ? 120 : columns)
+
 export type Paint = (colour: ColourName, text: string) => string
 
 /** Colours on a terminal alone, and not where `NO_COLOR` is set. */

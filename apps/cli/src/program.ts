@@ -55,7 +55,7 @@ const addUp = (program: Command, io: Io): void => {
         ['koi-mcp up --data ~/datasets', 'catalogue a folder, and follow it'],
         ['koi-mcp up --port 7100', 'on ports 7100, 7101 and 7102'],
         ['koi-mcp up --port 0 --state /tmp/koi', 'beside another network'],
-        ['koi-mcp up --json | head -1', 'the addresses, for a script'],
+        ['koi-mcp up --json > events.jsonl', 'the addresses, then every event, for a script'],
       ),
     )
     .action((options: UpOptions) => withStop((stop) => up(options, io, stop)))

@@ -1,5 +1,5 @@
 import { CliError } from '../errors.ts'
-import { painter, printLine } from '../io.ts'
+import { painter, printLine, widthOf } from '../io.ts'
 import type { Io } from '../io.ts'
 import { eventJson, eventLine } from '../output/event-line.ts'
 import { indentJson } from '../output/json-lines.ts'
@@ -74,9 +74,7 @@ export const watch = async (options: LookOptions, io: Io, signal: AbortSignal): 
   await follow(
     api,
     (event) => {
-      const line = options.json
-        ? eventJson(event, status)
-        : eventLine(event, status.name, io.stdout.columns ?? 120, paint)
+      const line = options.json ? eventJson(event, status) : eventLine(event, status.name, widthOf(io.stdout), paint)
       printLine(io.stdout, line)
     },
     signal,

@@ -29,10 +29,11 @@ const parse = (line: string): Readonly<Record<string, unknown>> | undefined => {
 const levelOf = (level: unknown): LogLine['level'] =>
   level === 'debug' || level === 'warn' || level === 'error' ? level : level === 'fatal' ? 'error' : 'info'
 
-/** `message (field value, field value)`, safe for a terminal; stacks are left out. */
+/** `message (field value, field value)`, safe for a terminal; without stacks and what the message says already. */
 export const logText = ({ message, fields }: LogLine): string => {
   const told = Object.entries(fields)
     .filter(([name]) => name !== 'stack' && name !== 'context')
+    .filter(([, value]) => !(typeof value === 'string' && message.includes(value)))
     .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
   return printable(told.length === 0 ? message : `${message} (${told.join(', ')})`)
 }

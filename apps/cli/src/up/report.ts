@@ -1,4 +1,4 @@
-import { painter, printLine } from '../io.ts'
+import { painter, printLine, widthOf } from '../io.ts'
 import type { Io, Paint } from '../io.ts'
 import type { NetworkEvent } from '../network-event.ts'
 import { eventJson, eventLine } from '../output/event-line.ts'
@@ -70,7 +70,7 @@ export class UpReport implements ServiceListener {
   #show(role: Role, event: NetworkEvent): void {
     const node = this.#running.find((service) => service.role === role)
     if (this.#json) printLine(this.#io.stdout, eventJson(event, { role, node_rid: node?.node_rid }))
-    else this.#lines.add(eventLine(event, APP_OF[role], this.#io.stdout.columns ?? 120, this.paint))
+    else this.#lines.add(eventLine(event, APP_OF[role], widthOf(this.#io.stdout), this.paint))
   }
 }
 
@@ -79,7 +79,9 @@ const progressText = ({ fields }: LogLine): string | undefined => {
   const { done, total, failed } = fields
   if (typeof done !== 'number' || typeof total !== 'number') return undefined
   const bad = typeof failed === 'number' && failed > 0 ? `, ${count(failed)} of them not readable as tables` : ''
-  return `Catalogued ${count(done)} of ${count(total)} files${bad}.`
+  return done < total
+    ? `Cataloguing: ${count(done)} of ${count(total)} files${bad}…`
+    : `Catalogued ${count(total)} ${total === 1 ? 'file' : 'files'}${bad}.`
 }
 
 const count = (value: number): string => value.toLocaleString('en')

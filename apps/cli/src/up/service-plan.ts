@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { APP_OF, ROLES } from '../roles.ts'
 import type { Role } from '../roles.ts'
+import type { RunningService } from '../state-folder.ts'
 
 /** How one of the three services is started. */
 export interface ServicePlan {
@@ -20,6 +21,14 @@ export interface NetworkPlan {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
+/** The coordinator as it told of itself: the others need not trust on first use. */
+export type FirstContact = Pick<RunningService, 'koi_net_url' | 'node_rid'>
+
+const firstContactEnv = ({ koi_net_url, node_rid }: FirstContact): Record<string, string> => ({
+  KOI_MCP_NETWORK__FIRST_CONTACT: koi_net_url,
+  KOI_MCP_NETWORK__FIRST_CONTACT_RID: node_rid,
+})
+
 export const HOST = '127.0.0.1'
 
 export const portOf = (firstPort: number, role: Role): number => (firstPort === 0 ? 0 : firstPort + ROLES.indexOf(role))
@@ -28,7 +37,7 @@ export const portOf = (firstPort: number, role: Role): number => (firstPort === 
  * Settings of a service as `KOI_MCP_*` variables. The person's own variables (timeouts, key password …) pass through; those that say who a node is and
  * where it lives are made here, for one value cannot hold for three nodes.
  */
-export const planService = (role: Role, plan: NetworkPlan, firstContact?: string): ServicePlan => {
+export const planService = (role: Role, plan: NetworkPlan, firstContact?: FirstContact): ServicePlan => {
   const port = portOf(plan.port, role)
   return {
     role,
@@ -41,7 +50,7 @@ export const planService = (role: Role, plan: NetworkPlan, firstContact?: string
       KOI_MCP_PERSISTENCE__STORAGE_PATH: join(plan.state, APP_OF[role]),
       KOI_MCP_LOGGING__FORMAT: 'json',
       ...(plan.verbose ? { KOI_MCP_LOGGING__LEVEL: 'debug' } : {}),
-      ...(firstContact === undefined ? {} : { KOI_MCP_NETWORK__FIRST_CONTACT: firstContact }),
+      ...(firstContact === undefined ? {} : firstContactEnv(firstContact)),
       ...(role === 'producer' ? { KOI_MCP_DOMAINS__DATA_CATALOG__CONFIG__FOLDER: JSON.stringify(plan.data) } : {}),
     },
   }

@@ -3,7 +3,7 @@ import { ROLES } from '../roles.ts'
 import type { Role } from '../roles.ts'
 import type { RunningService } from '../state-folder.ts'
 import { planService } from './service-plan.ts'
-import type { NetworkPlan } from './service-plan.ts'
+import type { FirstContact, NetworkPlan } from './service-plan.ts'
 import { ServiceProcess } from './service-process.ts'
 import type { ServiceListener } from './service-process.ts'
 
@@ -25,7 +25,7 @@ export class Services {
   async start(signal: AbortSignal): Promise<readonly RunningService[]> {
     const [first, ...others] = ROLES
     const coordinator = await this.#start(first).ready(signal)
-    const processes = others.map((role) => this.#start(role, coordinator.koi_net_url))
+    const processes = others.map((role) => this.#start(role, coordinator))
     const started = Promise.all(processes.map((service) => service.ready(signal)))
     return [coordinator, ...(await Promise.race([started, this.died()]))]
   }
@@ -44,7 +44,7 @@ export class Services {
     }
   }
 
-  #start(role: Role, firstContact?: string): ServiceProcess {
+  #start(role: Role, firstContact?: FirstContact): ServiceProcess {
     const service = new ServiceProcess(planService(role, this.#plan, firstContact), this.#listener)
     this.#processes.push(service)
     return service

@@ -11,7 +11,9 @@ const plan = { port: 7100, state: '/s', data: '/d/1.0', verbose: false }
 
 describe('planService', () => {
   test('gives each role its own name, port and folder, and the first contact', () => {
-    expect(planService('consumer', { ...plan, env: {} }, 'http://127.0.0.1:7100/koi-net')).toEqual({
+    expect(
+      planService('consumer', { ...plan, env: {} }, { koi_net_url: 'http://127.0.0.1:7100/koi-net', node_rid: 'n' }),
+    ).toEqual({
       role: 'consumer',
       port: 7102,
       env: {
@@ -21,6 +23,7 @@ describe('planService', () => {
         KOI_MCP_PERSISTENCE__STORAGE_PATH: '/s/mcp-gateway',
         KOI_MCP_LOGGING__FORMAT: 'json',
         KOI_MCP_NETWORK__FIRST_CONTACT: 'http://127.0.0.1:7100/koi-net',
+        KOI_MCP_NETWORK__FIRST_CONTACT_RID: 'n',
       },
     })
   })
@@ -67,6 +70,8 @@ describe('log lines', () => {
       structured: true,
     })
     expect(logText(readLogLine(line))).toBe('no table (path a\\u{1b}b, n 2)')
+    const repeated = readLogLine('{"level":"warn","msg":"a.csv: no table","path":"a.csv"}')
+    expect(logText(repeated)).toBe('a.csv: no table')
     for (const other of ['Segmentation fault', '{"a":1}', '{broken', '{}', '[1]']) {
       expect(readLogLine(other)).toEqual({ level: 'info', message: other, fields: {}, structured: false })
     }
@@ -127,7 +132,7 @@ describe('UpReport', () => {
     expect(err).toEqual([
       'Starting…\n',
       'warn  producer  no table\n',
-      'Catalogued 1,200 of 3,000 files, 2 of them not readable as tables.\n',
+      'Cataloguing: 1,200 of 3,000 files, 2 of them not readable as tables…\n',
     ])
   })
 
