@@ -5,6 +5,9 @@ export function explainError(error: unknown, node?: Pick<NodeSettings, 'port' | 
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
   const { syscall } = error as NodeJS.ErrnoException
   if (syscall === 'listen' && node !== undefined) return listenProblem(error.code, node) ?? error.message
+  if (syscall === 'mkdir') {
+    return `${error.message}: choose another folder with persistence.storage_path (KOI_MCP_PERSISTENCE__STORAGE_PATH)`
+  }
   // Node's own complaints about how it is called are faults of the program.
   return error.code.startsWith('ERR_') && !error.code.startsWith('ERR_PARSE_ARGS') ? undefined : error.message
 }

@@ -145,6 +145,18 @@ describe('runService', () => {
     expect(host.errors).toMatch(/^koi-mcp producer: Unknown option '--confg'/)
   })
 
+  it('says which setting moves a state folder that cannot be made', async () => {
+    const failure = Object.assign(new Error("ENOTDIR: not a directory, mkdir '/dev/null/x'"), {
+      code: 'ENOTDIR',
+      syscall: 'mkdir',
+    })
+    node.start = () => Promise.reject(failure)
+    expect(await run()).toBe(1)
+    expect(host.errors).toBe(
+      "koi-mcp producer: ENOTDIR: not a directory, mkdir '/dev/null/x': choose another folder with persistence.storage_path (KOI_MCP_PERSISTENCE__STORAGE_PATH)\n",
+    )
+  })
+
   it('shows where a fault of the program is', async () => {
     node.start = () => Promise.reject(new TypeError('x is no function'))
     expect(await run()).toBe(1)
