@@ -37,7 +37,7 @@ async function readCsv(
   const sniffed = await sniff(table, format, head, encoding)
   const checks = sniffed.columns.flatMap((column, index) => checksOf(column, index, sniffed))
   const [counted = {}] = await table.rows(
-    `SELECT ${['count(*) AS "rows"', ...checks].join(', ')} FROM read_csv(${table.file}, ${sniffed.options}, all_varchar = true)`,
+    `SELECT ${['count(*) AS "rows"', ...checks].join(', ')} FROM read_csv(${table.file}, ${sniffed.options})`,
   )
   return {
     columns: sniffed.columns.map(({ name, type }, index) => ({ name, type: settledType(type, index, counted) })),
@@ -58,23 +58,33 @@ async function sniff(table: OpenTable, format: FileFormat, head: TextHead, encod
 async function sniffWith(table: OpenTable, options: string): Promise<Sniffed> {
   const [row] = await table.rows(`SELECT * FROM sniff_csv(${table.file}, ${options})`)
   if (row === undefined) throw new TableError('no_table', 'has no rows that look like a table')
+  const columns = row['Columns'] as TableColumn[]
   const found = [
     option('delim', row['Delimiter']),
     option('quote', row['Quote']),
     option('escape', row['Escape']),
     option('comment', row['Comment']),
+    ...newLine(row['NewLineDelimiter']),
     `header = ${String(row['HasHeader'])}`,
     `skip = ${Number(row['SkipRows'])}`,
     "compression = 'none'",
     'hive_partitioning = false',
+    'auto_detect = false',
+    `columns = {${columns.map(({ name }) => `${literal(name)}: 'VARCHAR'`).join(', ')}}`,
   ]
   const rest = options.replace(/, delim = '(?:[^']|'')*'/, '')
   return {
-    columns: row['Columns'] as TableColumn[],
+    columns,
     dateFormat: textOf(row['DateFormat']),
     timestampFormat: textOf(row['TimestampFormat']),
     options: [...found, rest].join(', '),
   }
+}
+
+/** `\\n` and the like are written as such; for a file of mixed line ends nothing is said. */
+function newLine(value: unknown): string[] {
+  const text = textOf(value)
+  return text === undefined || !/^(\\r)?(\\n)?$/.test(text) ? [] : [`new_line = ${literal(text)}`]
 }
 
 function option(name: string, value: unknown): string {

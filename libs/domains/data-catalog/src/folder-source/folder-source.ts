@@ -47,7 +47,8 @@ export class FolderSourceError extends Error {
   readonly code = 'FOLDER_SOURCE'
 }
 
-const WIDTH = 2
+/** Files under way at once; more than are read at once, as publishing waits for the disk. */
+const WIDTH = 16
 
 /**
  * Keeps a folder's data files published as datasets: CSV, TSV, JSON, JSON lines and Parquet, in it and below. What it publishes follows from

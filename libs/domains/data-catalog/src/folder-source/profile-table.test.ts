@@ -1,5 +1,6 @@
-import { symlink } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { dataFolder, write } from '../testing/data-folder.ts'
@@ -230,3 +231,27 @@ describe('the engine', () => {
     await expect(endless).rejects.toThrow('aborted')
   })
 })
+
+// Takes a minute and 2 GB of disk: KOI_MCP_BIG_FILES=1.
+it.runIf(process.env['KOI_MCP_BIG_FILES'] === '1')(
+  'reads a file of 2 GB within its memory',
+  { timeout: 600_000 },
+  async () => {
+    const folder = await dataFolder()
+    const file = join(folder, 'big.csv')
+    const block = lines(
+      10_000,
+      (index) => `${index},customer number ${index},2026-01-01,${index / 4},"words, to fill the line"`,
+    )
+    const blocks = Math.ceil(2e9 / block.length)
+    await writeFile(
+      file,
+      Readable.from(Iterator.from(['id,name,day,amount,note\n', ...Array<string>(blocks).fill(block)])),
+    )
+    const before = process.memoryUsage.rss()
+    expect(await profileOf(await openEngine(folder, '256MB'), file)).toBe(
+      `${blocks * 10_000}: id BIGINT, name VARCHAR, day DATE, amount DOUBLE, note VARCHAR`,
+    )
+    expect(process.memoryUsage.rss() - before).toBeLessThan(600e6)
+  },
+)

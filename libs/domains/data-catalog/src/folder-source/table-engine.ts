@@ -4,9 +4,12 @@ import { join, sep } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { FileFormat } from './file-format.ts'
+import { Gate } from './gate.ts'
 import { literal } from './sql.ts'
 import { TableError } from './table-error.ts'
 
+/** Each scan holds some buffers of 32 MB. */
+const FILES_AT_ONCE = 2
 const INTERRUPT_MS = 20
 
 export type Row = Readonly<Record<string, unknown>>
@@ -33,6 +36,7 @@ export interface TableEngineOptions {
 export class TableEngine {
   readonly #instance: DuckDBInstance
   readonly #links: string
+  readonly #gate = new Gate(FILES_AT_ONCE)
   #opened = 0
 
   private constructor(instance: DuckDBInstance, links: string) {
@@ -72,7 +76,16 @@ export class TableEngine {
    *
    * @throws TableError for what the engine says of the file
    */
-  async with<T>(
+  with<T>(path: string, format: FileFormat, signal: AbortSignal, read: (table: OpenTable) => Promise<T>): Promise<T> {
+    return this.#gate.pass(() => this.#with(path, format, signal, read))
+  }
+
+  async close(): Promise<void> {
+    this.#instance.closeSync()
+    await rm(this.#links, { recursive: true, force: true })
+  }
+
+  async #with<T>(
     path: string,
     format: FileFormat,
     signal: AbortSignal,
@@ -101,11 +114,6 @@ export class TableEngine {
       connection.closeSync()
       await rm(link, { force: true })
     }
-  }
-
-  async close(): Promise<void> {
-    this.#instance.closeSync()
-    await rm(this.#links, { recursive: true, force: true })
   }
 }
 
