@@ -267,10 +267,11 @@ describe('the knowledge API', () => {
 
 describe('publishing', () => {
   it('publishes and forgets', async () => {
-    const body = '{"rid":"orn:a.b:c","contents":{"b":2,"a":1}}'
+    const body = '{"rid":"orn:a.b:c", "contents": {"b": 2.0, "a": 12345678901234567890}}'
     const published = await post('/publish', body, { 'idempotency-key': 'k1' })
     expect([published.status, published.body]).toEqual([200, '{"rid":"orn:a.b:c","place":7}'])
-    expect(node.calls).toContainEqual(['publish', body, { idempotencyKey: 'k1' }])
+    const given = JSON.stringify({ rid: 'orn:a.b:c', contentsText: '{"b":2.0,"a":12345678901234567890}' })
+    expect(node.calls).toContainEqual(['publish', given, { idempotencyKey: 'k1' }])
     const forgotten = await post('/forget', '{"rid":"orn:a.b:c"}')
     expect([forgotten.status, forgotten.body]).toEqual([200, '{"rid":"orn:a.b:c"}'])
     expect(node.calls).toContainEqual(['forget', 'orn:a.b:c'])

@@ -201,7 +201,17 @@ describe('publishing', () => {
     expect(await textOf(producer, rid)()).toBe('{"n":1}')
   })
 
+  it('keeps the text of contents given as text', async () => {
+    const producer = await up(new ProducerNode(options('producer')))
+    const rid = NoteRID.of('text')
+    await producer.publish({ rid, contentsText: '{"n":1.0,"big":12345678901234567890,"10":1,"9":2}' })
+    await producer.idle()
+    expect(await textOf(producer, rid)()).toBe('{"n":1.0,"big":12345678901234567890,"10":1,"9":2}')
+  })
+
   it.each([
+    [{ rid: 'nonsense', contentsText: '{}' }, /rid/],
+    [{ rid: 'orn:notes.note:x', contentsText: '[1]' }, /object/],
     [{ rid: 'nonsense', contents: {} }, /rid/],
     [{ rid: `orn:notes.note:${'x'.repeat(200)}`, contents: {} }, /215 bytes of UTF-8/],
     [{ rid: 'orn:koi-net.node:a+b', contents: {} }, /kept by the node itself/],

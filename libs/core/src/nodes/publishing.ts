@@ -1,13 +1,24 @@
-import { KOI_NET_EDGE, KOI_NET_NODE, REFERENCE_MAX_RID_BYTES, asRid, contentsOf, ridTypeOf } from '@koi-mcp/protocol'
+import {
+  KOI_NET_EDGE,
+  KOI_NET_NODE,
+  REFERENCE_MAX_RID_BYTES,
+  asRid,
+  contentsOf,
+  parseContents,
+  ridTypeOf,
+} from '@koi-mcp/protocol'
 import type { Contents, Rid } from '@koi-mcp/protocol'
 import type { SchemaRegistry } from '../domain/schema-registry.ts'
 
 /**
- * What `publish` takes: an instance of a registered schema (its RID follows from the schema), an RID with contents, or the
- * name of a schema with a plain object.
+ * What `publish` takes: an instance of a registered schema (its RID follows from the schema), an RID with contents or with their JSON text (`1.0` and
+ * integers of any length stay what they are), or the name of a schema with a plain object.
  */
 export type Publishable =
-  { readonly rid: string; readonly contents: object } | { readonly schema: string; readonly object: object } | object
+  | { readonly rid: string; readonly contents: object }
+  | { readonly rid: string; readonly contentsText: string }
+  | { readonly schema: string; readonly object: object }
+  | object
 
 /** What was to be published is not fit for it; the message names the field and the fix. Nothing was kept. */
 export class PublishError extends Error {
@@ -21,13 +32,16 @@ export class PublishError extends Error {
 export function toKnowledge(schemas: SchemaRegistry, input: Publishable): { rid: Rid; contents: Contents } {
   if (isRidWithContents(input)) {
     const rid = checkedRid(input.rid)
-    schemas.validateContents(rid, input.contents)
-    return { rid, contents: contentsFor(rid, input.contents) }
+    const contents = contentsFor(rid, () =>
+      'contentsText' in input ? parseContents(input.contentsText) : contentsOf(input.contents),
+    )
+    schemas.validateContents(rid, contents.value)
+    return { rid, contents }
   }
   const object = isSchemaWithObject(input) ? schemas.validate(input.schema, input.object) : input
   const rid = checkedRid(ridFor(schemas, object))
   schemas.validateContents(rid, object)
-  return { rid, contents: contentsFor(rid, object) }
+  return { rid, contents: contentsFor(rid, () => contentsOf(object)) }
 }
 
 function ridFor(schemas: SchemaRegistry, object: object): string {
@@ -58,9 +72,9 @@ function checkedRid(text: string): Rid {
   return rid
 }
 
-function contentsFor(rid: Rid, object: object): Contents {
+function contentsFor(rid: Rid, make: () => Contents): Contents {
   try {
-    return contentsOf(object)
+    return make()
   } catch (error) {
     throw new PublishError(`contents of ${rid}: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
@@ -68,8 +82,13 @@ function contentsFor(rid: Rid, object: object): Contents {
   }
 }
 
-function isRidWithContents(input: object): input is { rid: string; contents: object } {
-  return 'rid' in input && typeof input.rid === 'string' && 'contents' in input && isObject(input.contents)
+function isRidWithContents(
+  input: object,
+): input is { rid: string; contents: object } | { rid: string; contentsText: string } {
+  if (!('rid' in input) || typeof input.rid !== 'string') return false
+  return 'contentsText' in input
+    ? typeof input.contentsText === 'string'
+    : 'contents' in input && isObject(input.contents)
 }
 
 function isSchemaWithObject(input: object): input is { schema: string; object: object } {
