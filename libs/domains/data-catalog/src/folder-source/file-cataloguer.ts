@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
@@ -38,6 +39,8 @@ export class FileCataloguer {
       const file = await findFile(place.root, path)
       const before = ledger.outcome(path)
       if (file === undefined) {
+        // With the whole folder gone, such as a disk that is not mounted, nothing is known of its files.
+        await access(place.root)
         await this.#forget(path)
         ledger.remove(path)
       } else if (before === undefined || before.retry === true || !isSame(before, file)) {

@@ -349,19 +349,38 @@ describe('FolderSource', () => {
     expect(publisher.takeLog()).toEqual(['+ test/a.csv'])
   })
 
-  it('keeps what is published when the folder goes away', async () => {
+  it('keeps what is published when the folder goes away, and goes on when it is back', async () => {
     const parent = await dataFolder()
     const folder = join(parent, 'data')
     await write(folder, 'a.csv', 'x\n1\n')
+    await write(folder, 'sub/b.csv', 'x\n1\n')
     const { log, lines } = warnings()
     const publisher = new FakePublisher()
-    const source = await begin(folder, publisher, { log, stableMs: 60_000 })
+    const source = await begin(folder, publisher, { log })
     publisher.takeLog()
     await rename(folder, join(parent, 'away'))
-    await source.rescan()
-    await source.rescan()
+    await vi.waitFor(() => expect(lines.some((line) => line.includes('cannot be looked through'))).toBe(true), 5_000)
+    // As the watcher tells it, or a look through the folder.
+    await lookAgain(source)
+    await lookAgain(source)
     expect(publisher.takeLog()).toEqual([])
     expect(lines.filter((line) => line.includes('cannot be looked through'))).toHaveLength(1)
+
+    await rename(join(parent, 'away'), folder)
+    await unlink(join(folder, 'a.csv'))
+    await lookAgain(source)
+    expect(publisher.takeLog()).toEqual(['- test/a.csv'])
+  })
+
+  it('survives a listener to its progress that fails', async () => {
+    const folder = await dataFolder()
+    await write(folder, 'a.csv', 'x\n1\n')
+    const publisher = new FakePublisher()
+    const onProgress = (): void => {
+      throw new Error('no')
+    }
+    await begin(folder, publisher, { onProgress })
+    expect(publisher.takeLog()).toEqual(['+ test/a.csv'])
   })
 
   it('catalogues no more files than it is told to', async () => {

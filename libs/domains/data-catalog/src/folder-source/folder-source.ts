@@ -7,12 +7,10 @@ import { ridPrefix, DatasetRID } from '../rid-types.ts'
 import { FileCataloguer } from './file-cataloguer.ts'
 import { FileLedger } from './file-ledger.ts'
 import type { FileFailure, FolderProgress } from './file-ledger.ts'
-import { findFile, isSame } from './found-file.ts'
-import { knownRids, publishedFiles } from './published-files.ts'
+import { FolderReconciler } from './folder-reconciler.ts'
+import { findFile } from './found-file.ts'
 import { Settling } from './settling.ts'
 import { TableEngine } from './table-engine.ts'
-import { walkFolder } from './walk-folder.ts'
-import type { Walked } from './walk-folder.ts'
 import { watchFolder } from './watch-folder.ts'
 import { WorkQueue } from './work-queue.ts'
 
@@ -63,7 +61,7 @@ export class FolderSource {
   #root = ''
   #ledger = new FileLedger('-')
   #cataloguer: FileCataloguer | undefined
-  #begun = false
+  #reconciler: FolderReconciler | undefined
   #ended: Promise<void> | undefined
   #end: () => Promise<void> = () => Promise.resolve()
   #rescanning: Promise<void> = Promise.resolve()
@@ -71,17 +69,20 @@ export class FolderSource {
   #rescanSoon: NodeJS.Timeout | undefined
   #quiet: (() => void)[] = []
   #lastScanError = ''
-  #tooMany = false
 
   constructor(options: FolderSourceOptions) {
     this.#options = options
     this.#log = options.log ?? silentLogger
     this.#queue = new WorkQueue(WIDTH, (path) => this.#work(path))
     this.#settling = new Settling({
-      stableMs: options.stableMs ?? 500,
+      stableMs: this.#stableMs,
       find: (path) => findFile(this.#root, path),
       onSettled: (path) => this.#enqueue(path),
     })
+  }
+
+  get #stableMs(): number {
+    return this.#options.stableMs ?? 500
   }
 
   get progress(): FolderProgress {
@@ -104,18 +105,24 @@ export class FolderSource {
     const source = sourceName(this.#options.name ?? basename(this.#root))
     this.#ledger = new FileLedger(source)
     const engine = await TableEngine.open({ folder: this.#root, ...(memoryLimit === undefined ? {} : { memoryLimit }) })
-    this.#cataloguer = new FileCataloguer({
-      place: { source, root: this.#root, locationBase },
-      publisher,
-      engine,
-      ledger: this.#ledger,
-      log: this.#log,
-      signal: this.#stopping.signal,
+    const shared = { publisher, ledger: this.#ledger, log: this.#log, signal: this.#stopping.signal }
+    this.#cataloguer = new FileCataloguer({ ...shared, engine, place: { source, root: this.#root, locationBase } })
+    const reconciler = new FolderReconciler({
+      ...shared,
+      source,
+      root: this.#root,
+      stableMs: this.#stableMs,
+      maxFiles: this.#options.maxFiles ?? 10_000,
+      onResting: (path) => this.#enqueue(path),
+      onChanging: (path) => this.#settling.touch(path),
     })
-    const rescans = setInterval(() => void this.rescan(), this.#options.rescanMs ?? 60_000)
+    this.#reconciler = reconciler
+    const rescans = setInterval(() => {
+      if (this.#rescansAsked === 0) void this.rescan()
+    }, this.#options.rescanMs ?? 60_000)
     const unwatch = watchFolder(this.#root, {
       onFile: (path) => {
-        if (!this.#tooMany || this.#ledger.paths.has(path)) this.#settling.touch(path)
+        if (!reconciler.tooMany || this.#ledger.paths.has(path)) this.#settling.touch(path)
       },
       onFolder: () => this.#rescanBefore(),
       onError: (error) =>
@@ -133,6 +140,10 @@ export class FolderSource {
       await engine.close()
     }
     signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted === true || this.#stopping.signal.aborted) {
+      await this.#end()
+      return
+    }
     void this.rescan()
     await unwatch
     // What changed before all was watched.
@@ -155,7 +166,8 @@ export class FolderSource {
     this.#rescansAsked += 1
     this.#rescanning = this.#rescanning.then(async () => {
       try {
-        await this.#reconcile()
+        await this.#reconciler?.reconcile()
+        this.#tellProgress()
         this.#lastScanError = ''
       } catch (error) {
         this.#scanFailed(error)
@@ -170,66 +182,6 @@ export class FolderSource {
   async idle(): Promise<void> {
     if (this.#isQuiet()) return
     await new Promise<void>((resolve) => this.#quiet.push(resolve))
-  }
-
-  async #reconcile(): Promise<void> {
-    const { signal } = this.#stopping
-    const walked = await walkFolder(this.#root, this.#options.maxFiles ?? 10_000, signal)
-    const there = new Set(walked.files.map(({ path }) => path))
-    for (const path of there) this.#ledger.track(path)
-    if (!this.#begun) await this.#takeUp(there)
-    this.#begun = true
-    for (const { path, reason } of this.#ledger.setUnnamable(walked.problems)) {
-      this.#log.warn(`not catalogued: ${path}: ${reason}`, { path })
-    }
-    this.#tellTooMany(walked)
-    for (const file of walked.files) {
-      const before = this.#ledger.outcome(file.path)
-      if (before !== undefined && before.retry !== true && isSame(before, file)) continue
-      const rests = Date.now() - file.modifiedMs >= (this.#options.stableMs ?? 500)
-      if (rests) this.#enqueue(file.path)
-      else this.#settling.touch(file.path)
-    }
-    for (const path of [...this.#ledger.paths]) {
-      if (!there.has(path) && !isUnread(walked, path)) this.#enqueue(path)
-    }
-    this.#tellProgress()
-    await this.#forgetStrays(walked)
-  }
-
-  /** Goes on from what the node has published of this source before: files unchanged since are not read again. */
-  async #takeUp(there: ReadonlySet<string>): Promise<void> {
-    for await (const { path, schema, bytes, modified } of publishedFiles(
-      this.#options.publisher.knowledge,
-      this.#source,
-    )) {
-      this.#stopping.signal.throwIfAborted()
-      if (!there.has(path)) continue
-      if (schema !== undefined) this.#ledger.useSchema(schema)
-      this.#ledger.settle(path, { bytes, modified, schema })
-    }
-  }
-
-  /** Forgets what the node has published of this source and what no file stands for any more. */
-  async #forgetStrays(walked: Walked): Promise<void> {
-    const { publisher } = this.#options
-    for await (const rid of knownRids(publisher.knowledge, this.#source)) {
-      this.#stopping.signal.throwIfAborted()
-      if (this.#ledger.keeps(rid)) continue
-      const entity = await publisher.knowledge.read(rid)
-      if (entity === undefined || entity.origin !== undefined) continue
-      const { path } = entity.bundle.contents.value
-      if (typeof path === 'string' && isUnread(walked, path)) continue
-      // A schema in use by files that could not be looked at is not known to be in use.
-      if (path === undefined && walked.unread.length > 0) continue
-      if (this.#ledger.keeps(rid)) continue
-      this.#log.info('forgotten: its file is gone', { rid })
-      await publisher.forget(rid)
-    }
-  }
-
-  get #source(): string {
-    return sourceName(this.#options.name ?? basename(this.#root))
   }
 
   async #work(path: string): Promise<void> {
@@ -250,18 +202,16 @@ export class FolderSource {
     this.#rescanSoon = setTimeout(() => {
       this.#rescanSoon = undefined
       void this.rescan()
-    }, this.#options.stableMs ?? 500)
+    }, this.#stableMs)
   }
 
   #tellProgress(): void {
-    if (!this.#stopping.signal.aborted) this.#options.onProgress?.(this.#ledger.progress)
-  }
-
-  #tellTooMany({ tooMany, files }: Walked): void {
-    if (tooMany && !this.#tooMany) {
-      this.#log.warn(`only the first ${files.length} files are catalogued; there are more`, { count: files.length })
+    if (this.#stopping.signal.aborted) return
+    try {
+      this.#options.onProgress?.(this.#ledger.progress)
+    } catch (error) {
+      this.#log.error('onProgress failed', { error })
     }
-    this.#tooMany = tooMany
   }
 
   #scanFailed(error: unknown): void {
@@ -307,8 +257,4 @@ function sourceName(name: string): string {
   } catch (cause) {
     throw new FolderSourceError(cause instanceof Error ? cause.message : String(cause), { cause })
   }
-}
-
-function isUnread({ unread }: Walked, path: string): boolean {
-  return unread.some((place) => place === path || (place.endsWith('/') && path.startsWith(place)))
 }
