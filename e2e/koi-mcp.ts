@@ -146,7 +146,7 @@ export class Network {
   }
 }
 
-export const DATASET = 'orn:data-catalog.dataset'
+const DATASET = 'orn:data-catalog.dataset'
 
 export interface Place {
   readonly folder: string
