@@ -28,7 +28,7 @@ export const createProgram = (io: Io): Command => {
         ['koi-mcp up', 'three services with the example data'],
         ['koi-mcp up --data ~/datasets', 'with your own CSV, TSV, JSON and Parquet files'],
         ['koi-mcp rids', 'what the running network knows'],
-        ['koi-mcp search "planets moons"', 'full-text search in it'],
+        ['koi-mcp search planets', 'full-text search in it'],
       ),
     )
   addUp(program, io)
@@ -97,7 +97,10 @@ const addInspection = (program: Command, io: Io): void => {
     .addArgument(new Argument('<text...>', 'the words'))
     .option('--type <type...>', 'only these RID types')
     .option('--limit <n>', 'how many at most (to 200)', limit, 20)
-    .addHelpText('after', examples(['koi-mcp search jupiter mo', 'finds jupiter with moon, moons, molecule …']))
+    .addHelpText(
+      'after',
+      examples(['koi-mcp search planets mo', 'what has the word planets, and another that begins with mo']),
+    )
     .action((words: string[], { type, ...options }: LookOptions & { type?: string[]; limit: number }) =>
       withStop(({ signal }) => search(words.join(' '), { ...options, types: type ?? [] }, io, signal)),
     )
