@@ -99,7 +99,7 @@ const addInspection = (program: Command, io: Io): void => {
     .option('--limit <n>', 'how many at most (to 200)', limit, 20)
     .addHelpText(
       'after',
-      examples(['koi-mcp search planets mo', 'what has the word planets, and another that begins with mo']),
+      examples(['koi-mcp search planets ma', 'what has the word planets, and another that begins with ma']),
     )
     .action((words: string[], { type, ...options }: LookOptions & { type?: string[]; limit: number }) =>
       withStop(({ signal }) => search(words.join(' '), { ...options, types: type ?? [] }, io, signal)),
