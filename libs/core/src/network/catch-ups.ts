@@ -7,8 +7,6 @@ import { PeerError } from './peer-client.ts'
 
 export interface CatchUpsOptions extends CatchUpOptions {
   readonly backoff?: BackoffOptions
-  /** Before a run begins, in milliseconds: a node just met is told who we are first, by the delivery of our profile and edge; default 0. */
-  readonly startDelayMs?: number
   /** Attempts before it is left until the node is met again; default 20, about a quarter of an hour. */
   readonly maxAttempts?: number
 }
@@ -57,7 +55,7 @@ export class CatchUps {
 
   async #work(node: Rid): Promise<void> {
     // Whoever asks may ask for more types in the same breath.
-    await sleep(this.#options.startDelayMs ?? 0, this.#stopping.signal)
+    await Promise.resolve()
     for (let pending = this.#take(node); pending !== undefined; pending = this.#take(node)) {
       await this.#untilDone(node, pending.all ? [] : [...pending.types])
     }

@@ -131,6 +131,28 @@ describe('a network of three nodes', () => {
     expect(await textOf(consumer, rids[7] as Rid)()).toBe('{"index":7}')
   })
 
+  it('misses nothing that is published while it subscribes', async () => {
+    const coordinator = await up(new CoordinatorNode({ ...options('coordinator'), baseUrl: ANY_PORT }))
+    const firstContact = urlOf(coordinator)
+    const producer = await up(new ProducerNode(options('producer', { firstContact })))
+    const consumer = new ConsumerNode(options('consumer', { firstContact }))
+    running.push(consumer)
+    const starting = consumer.start()
+    const rids: Rid[] = []
+    const subscribes = Date.now() + 2_000
+    while (Date.now() < subscribes) {
+      const rid = NoteRID.of(`n${rids.length}`)
+      rids.push(rid)
+      await producer.publish({ rid, contents: { n: rids.length } })
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    await starting
+    await until('all notes', async () => {
+      const found = (await consumer.store.countByType()).get(NoteRID.name)
+      return found === rids.length ? true : undefined
+    })
+  })
+
   it('serves a partial node that polls', async () => {
     const { coordinator, producer } = await network()
     const partial = await up(

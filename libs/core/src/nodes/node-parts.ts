@@ -46,7 +46,6 @@ export type NodeParts = ReturnType<typeof assembleNode>
 const MAX_ATTEMPTS = 3
 const BACKOFF_FACTOR = 1.5
 const LANES_AT_ONCE = 64
-const CATCH_UP_DELAY_MS = 200
 
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
@@ -67,7 +66,7 @@ export function assembleNode(material: NodeMaterial) {
   const profileEvents = new ProfileEvents({ identity, store, clock })
   const direct = new HttpPeerClient({ identity, addressOf, http, log, signal })
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
-  const catchUps = new CatchUps({ self, client, store, log, backoff, startDelayMs: CATCH_UP_DELAY_MS })
+  const catchUps = new CatchUps({ self, client, store, log, backoff })
   const resolver = new Resolver({ self, client, graph, store, log, clock, signal })
   const pipeline = new Pipeline({ handlers, store, graph, identity, client, log, signal, maxAttempts, onApplied })
   const inbox = new InboxWorker({

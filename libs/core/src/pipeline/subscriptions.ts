@@ -1,5 +1,5 @@
 import { edgeProfileContents, edgeRid } from '@koi-mcp/protocol'
-import type { NodeProfile, Rid } from '@koi-mcp/protocol'
+import type { EdgeProfile, NodeProfile, Rid } from '@koi-mcp/protocol'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
@@ -10,7 +10,7 @@ export interface SubscriptionOptions {
   readonly interest: readonly string[] | undefined
   /** Types asked of every node that introduces itself, provided or not: a coordinator's nodes and edges. */
   readonly always: readonly string[]
-  /** Starts catching up with what the node knows of these types, in the background. */
+  /** Starts catching up with what a node knows of these types, in the background. */
   readonly catchUp: (node: Rid, ridTypes: readonly string[]) => void
 }
 
@@ -22,7 +22,7 @@ export interface ContactContext {
   push(arrival: NewArrival): void
 }
 
-/** Decides what this node subscribes to where, and proposes the edges. */
+/** Decides what this node subscribes to where, proposes the edges, and catches up once they stand. */
 export class Subscriptions {
   readonly #options: SubscriptionOptions
 
@@ -36,6 +36,14 @@ export class Subscriptions {
     const offered = profile.provides.event
     const wanted = interest === undefined ? offered : offered.filter((type) => interest.includes(type))
     return [...new Set([...wanted, ...always])].sort()
+  }
+
+  /**
+   * From its approval on, the provider tells us what comes; what came before is caught up with now, and not a moment earlier: between an earlier
+   * catching up and the approval, news would reach nobody.
+   */
+  approved({ source, rid_types }: EdgeProfile): void {
+    this.#options.catchUp(source, rid_types)
   }
 
   /**
@@ -61,7 +69,6 @@ export class Subscriptions {
     })
     context.push({ rid, contents: edge })
     log.info('subscribing', { peer: node, types: wanted })
-    if (profile.node_type === 'FULL') this.#options.catchUp(node, wanted)
   }
 }
 

@@ -5,6 +5,7 @@ import type { Subscriptions } from '../subscriptions.ts'
 import { basicManifestHandler, basicNetworkOutputFilter, basicRidHandler } from './basic-handlers.ts'
 import { edgeNegotiationHandler } from './edge-negotiation.ts'
 import {
+  edgeApprovedHandler,
   edgeLostHandler,
   forgetNodeHandler,
   handshakeHandler,
@@ -28,6 +29,8 @@ export function registerDefaultHandlers(processor: KnowledgeProcessor, subscript
     nodeContactHandler(subscriptions),
   )
   processor.registerHandler(HandlerType.Final, { name: 'forgetNode', ridTypes: NODES }, forgetNodeHandler)
+  const approved = edgeApprovedHandler(subscriptions)
+  processor.registerHandler(HandlerType.Final, { name: 'edgeApproved', ridTypes: EDGES }, approved)
   processor.registerHandler(HandlerType.Final, { name: 'edgeLost', ridTypes: EDGES }, edgeLostHandler(subscriptions))
 }
 

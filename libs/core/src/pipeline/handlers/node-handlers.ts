@@ -36,7 +36,7 @@ function profileFault(
   return undefined
 }
 
-/** Subscribes to full nodes that provide what this node wants, and catches up with them. (`NodeContactHandler`) */
+/** Subscribes to full nodes that provide what this node wants. (`NodeContactHandler`) */
 export const nodeContactHandler =
   (subscriptions: Subscriptions): HandlerFunction =>
   (processor, kobj) => {
@@ -68,6 +68,15 @@ export const forgetNodeHandler: HandlerFunction = (processor, kobj) => {
   if (kobj.normalizedEventType !== 'FORGET') return
   for (const edge of processor.graph.edgesOf(kobj.rid)) processor.push({ rid: edge.rid, eventType: 'FORGET' })
 }
+
+/** A provider approved our subscription: catches up with it. */
+export const edgeApprovedHandler =
+  (subscriptions: Subscriptions): HandlerFunction =>
+  (processor, kobj) => {
+    if (kobj.normalizedEventType === 'FORGET' || kobj.source === undefined || kobj.contents === undefined) return
+    const edge = parseEdgeProfile(kobj.contents)
+    if (edge.target === processor.identity.rid && edge.status === 'APPROVED') subscriptions.approved(edge)
+  }
 
 /**
  * An approved edge to us that its provider forgot (it met us anew, or lost its state) is proposed once more; one refused while still
