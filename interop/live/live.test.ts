@@ -96,7 +96,7 @@ const approved = (node: KoiNode, provider: Rid, subscriber: Rid) =>
   )
 
 describe.skipIf(!('python' in reference))('with koi-net', () => {
-  it('[live] our nodes join their coordinator and find each other', async () => {
+  it('[HS-1] [API-1] our nodes join their coordinator and find each other', async () => {
     const coordinator = await theirs('coordinator', 'coordinator')
     const producer = await up(new ProducerNode(options('producer', coordinator)))
     const consumer = await up(new ConsumerNode(options('consumer', coordinator)))
@@ -111,7 +111,7 @@ describe.skipIf(!('python' in reference))('with koi-net', () => {
     expect(await coordinator.state()).toBe('RUNNING')
   })
 
-  it('[live] a full koi-net node and ours subscribe to each other by webhook, through our coordinator', async () => {
+  it('[HS-2] [NEG-1] [NEG-2] [OUT-1] a full koi-net node and ours subscribe to each other by webhook, through our coordinator', async () => {
     const coordinator = await up(new CoordinatorNode(options('coordinator')))
     const peer = await theirs('full', 'peer', contactOf(coordinator))
     const consumer = await up(new ConsumerNode(options('consumer', contactOf(coordinator))))
@@ -123,7 +123,7 @@ describe.skipIf(!('python' in reference))('with koi-net', () => {
     await until('its node at the coordinator', async () => (await coordinator.store.read(peer.rid)) ?? undefined)
   })
 
-  it('[live] a partial koi-net node polls ours', async () => {
+  it('[API-3] [OUT-1] a partial koi-net node polls ours', async () => {
     const coordinator = await up(new CoordinatorNode(options('coordinator')))
     const producer = await up(new ProducerNode(options('producer', contactOf(coordinator))))
     const peer = await theirs('partial', 'partial', contactOf(coordinator))
@@ -131,14 +131,14 @@ describe.skipIf(!('python' in reference))('with koi-net', () => {
     await theirsHears(peer, producer, NoteRID.of('polled by them'))
   })
 
-  it('[live] our partial node polls a full koi-net node', async () => {
+  it('[API-3] our partial node polls a full koi-net node', async () => {
     const peer = await theirs('full', 'peer')
     const partial = await up(new ConsumerNode({ ...options('partial', peer), baseUrl: undefined }))
     await approved(partial, peer.rid, partial.identity.rid)
     await oursHears(partial, peer, NoteRID.of('polled by us'))
   })
 
-  it('[live] both sides fetch RIDs, manifests and bundles from each other', async () => {
+  it('[API-4] both sides fetch RIDs, manifests and bundles from each other', async () => {
     const coordinator = await up(new CoordinatorNode(options('coordinator')))
     const peer = await theirs('full', 'peer', contactOf(coordinator))
     const producer = await up(new ProducerNode(options('producer', contactOf(coordinator))))

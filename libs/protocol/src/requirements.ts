@@ -143,4 +143,79 @@ export const REQUIREMENTS: readonly Requirement[] = [
     text: 'Keys are on P-256, and travel as base64 of the SubjectPublicKeyInfo.',
     source: 'koi_net.protocol.secure.PublicKey.to_der',
   },
+  {
+    id: 'API-1',
+    text: 'Five POST paths under the base URL; a reply is a signed envelope, that of a broadcast a bare null.',
+    source: 'koi_net.components.server, response_handler',
+  },
+  {
+    id: 'API-2',
+    text: 'A stranger is believed when its envelope holds its own whole profile as NEW, and is unknown_node else.',
+    source: 'koi_net.components.secure_manager.handle_unknown_node',
+  },
+  {
+    id: 'API-3',
+    text: 'A poll takes what waits for the caller, at most limit events, 0 being all; another poll gets the rest.',
+    source: 'koi_net.components.response_handler.poll_events_handler',
+  },
+  {
+    id: 'API-4',
+    text: 'Fetches answer by RID before type, all where nothing is named, and say what is not found.',
+    source: 'koi_net.components.response_handler',
+  },
+  {
+    id: 'HS-1',
+    text: 'A newcomer broadcasts FORGET of itself and NEW with its profile, in that order, in one envelope.',
+    source: 'koi_net.components.handshaker',
+  },
+  {
+    id: 'HS-2',
+    text: 'A coordinator answers with its own profile and the edge it proposes, in one envelope.',
+    source: 'koi_net_coordinator_node.handshake_handler',
+  },
+  {
+    id: 'NEG-1',
+    text: 'The provider approves an edge whose types it provides, nodes and edges always, by an UPDATE; else it sends a FORGET.',
+    source: 'koi_net.components.knowledge_handlers.edge_negotiation_handler',
+  },
+  {
+    id: 'NEG-2',
+    text: 'A node proposes an edge to itself from each full node that provides what it wants, and leaves one of the same types alone.',
+    source: 'koi_net.components.knowledge_handlers.node_contact_handler',
+  },
+  {
+    id: 'NEG-3',
+    text: 'Forgetting a node forgets its edges.',
+    source: 'koi_net.components.knowledge_handlers.forget_node_handler',
+  },
+  {
+    id: 'PIPE-1',
+    text: 'Handlers run by phase in the order of registration, filtered by RID type and event type; STOP_CHAIN ends the pipeline.',
+    source: 'koi_net.components.pipeline.call_handler_chain',
+  },
+  {
+    id: 'PIPE-2',
+    text: 'A FORGET carries the bundle about to go; an UPDATE the bundle before.',
+    source: 'koi_net.components.pipeline.process',
+  },
+  {
+    id: 'PIPE-3',
+    text: 'The same hash, or a timestamp not newer than the cached one, is ignored.',
+    source: 'koi_net.components.knowledge_handlers.basic_manifest_handler',
+  },
+  {
+    id: 'PIPE-4',
+    text: 'Nobody else speaks about this node itself.',
+    source: 'koi_net.components.knowledge_handlers.basic_rid_handler',
+  },
+  {
+    id: 'OUT-1',
+    text: 'Full nodes are told by webhook, in order; partial ones by their polls.',
+    source: 'koi_net.components.event_worker',
+  },
+  {
+    id: 'OUT-2',
+    text: 'An event goes to the subscribers of its type, an edge to its other end, and never back to its source.',
+    source: 'koi_net.components.knowledge_handlers.basic_network_output_filter',
+  },
 ]

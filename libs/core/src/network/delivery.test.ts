@@ -120,7 +120,7 @@ const news = (...references: readonly string[]): string[] =>
   references.map((reference) => `NEW ${DATASET.of(reference)}`)
 
 describe('DeliveryWorker', () => {
-  it('delivers what is queued, in order and in one envelope, and it is gone', async () => {
+  it('[OUT-1] delivers what is queued, in order and in one envelope, and it is gone', async () => {
     const { store, worker, peers } = await setup(2)
     const targets = peers.map(({ identity }) => identity.rid)
     await announce(store, testBundle('1'), targets)
@@ -301,7 +301,7 @@ describe('DeliveryWorker', () => {
     expect((await store.outboxState()).map(({ target }) => target).sort()).toEqual(targets.slice(0, 2).sort())
   })
 
-  it('waits until what a handshake gives rise to is all there, and sends it in one envelope', async () => {
+  it('[HS-2] waits until what a handshake gives rise to is all there, and sends it in one envelope', async () => {
     const { store, worker, peers, us } = await setup(1)
     const [peer] = peers
     const target = peer.identity.rid

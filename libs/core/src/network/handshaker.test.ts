@@ -46,7 +46,7 @@ async function setup(answerMs = 0) {
 }
 
 describe('Handshaker', () => {
-  it('sends a FORGET and then the whole profile as NEW, in one envelope', async () => {
+  it('[HS-1] sends a FORGET and then the whole profile as NEW, in one envelope', async () => {
     const { server, us, contact, handshaker } = await setup()
     await handshaker.handshakeWith(contact.rid)
     const events = requestOf(server.requests[0]!.body, 'events_payload').events.map(({ ok }) => ok)

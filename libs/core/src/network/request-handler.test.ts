@@ -98,7 +98,7 @@ const wireError = (error: string) => ({
 })
 
 describe('what is no envelope', () => {
-  it('answers 404 on any other path, and is exact about the five', async () => {
+  it('[API-1] answers 404 on any other path, and is exact about the five', async () => {
     const { call } = await setup()
     for (const path of [
       '',
@@ -154,7 +154,7 @@ describe('what is no envelope', () => {
 describe('the four errors', () => {
   const rids = payloadText({ type: 'fetch_rids', rid_types: [] })
 
-  it('come in their order: unknown, key, signature, target', async () => {
+  it('[ENV-5] come in their order: unknown, key, signature, target', async () => {
     const { call, graph } = await setup()
     const elsewhere = testIdentity('elsewhere').rid
     const forged = (from: typeof peer): string => envelopeOf({ ...stranger, rid: from.rid }, elsewhere, rids)
@@ -166,7 +166,7 @@ describe('the four errors', () => {
     expect((await call('/rids/fetch', envelopeOf(peer, us.rid, rids))).status).toBe(200)
   })
 
-  it('says unknown_node to a stranger, unless it brings its own whole profile as NEW', async () => {
+  it('[API-2] says unknown_node to a stranger, unless it brings its own whole profile as NEW', async () => {
     const { call, store } = await setup()
     const own = profileBundle(stranger)
     const bare = `{"rid":${JSON.stringify(stranger.rid)},"event_type":"NEW"}`
@@ -278,7 +278,7 @@ describe('/events/broadcast', () => {
 describe('/events/poll', () => {
   const poll = (limit: number): string => envelopeOf(peer, us.rid, payloadText({ type: 'poll_events', limit }))
 
-  it('gives what is queued for the caller, which is gone once it was sent', async () => {
+  it('[API-3] gives what is queued for the caller, which is gone once it was sent', async () => {
     const { call, store } = await setup()
     await cache(
       store,
@@ -341,7 +341,7 @@ describe('fetching', () => {
     expect(payloadOf(await call('/manifests/fetch', request), 'manifests_payload').manifests).toHaveLength(1_234)
   })
 
-  it('gives manifests by RID before type, word for word, and names what it lacks', async () => {
+  it('[API-4] gives manifests by RID before type, word for word, and names what it lacks', async () => {
     const { call, store } = await setup()
     await cache(store, three)
     const lost = DATASET.of('lost')

@@ -80,7 +80,7 @@ afterEach(async () => {
 })
 
 describe('a network of three nodes', () => {
-  it('meets through the coordinator, subscribes, and passes NEW, UPDATE and FORGET on', async () => {
+  it('[OUT-2] meets through the coordinator, subscribes, and passes NEW, UPDATE and FORGET on', async () => {
     const { coordinator, producer, consumer } = await network()
     const changes: string[] = []
     consumer.onChange(({ eventType, rid }: KnowledgeChange) => {
@@ -100,7 +100,7 @@ describe('a network of three nodes', () => {
     expect(changes).toEqual(['NEW', 'UPDATE', 'FORGET'])
   })
 
-  it('knows every node and edge of the network at the coordinator', async () => {
+  it('[NEG-2] knows every node and edge of the network at the coordinator', async () => {
     const { coordinator, producer, consumer } = await network()
     const nodes = coordinator.graph.nodes().map(nodeNameOf).sort()
     expect(nodes).toEqual(['consumer', 'coordinator', 'producer'])

@@ -82,7 +82,7 @@ const log = async (node: ProducerNode, rid: Rid): Promise<readonly EventType[]> 
     .map((change) => change.eventType)
 
 describe('the pipeline', () => {
-  it('calls handlers by phase, in the order of registration, with what the one before returned', async () => {
+  it('[PIPE-1] calls handlers by phase, in the order of registration, with what the one before returned', async () => {
     const node = producer()
     const calls: string[] = []
     const note = (name: string) => (_: unknown, kobj: KnowledgeObject) => {
@@ -144,7 +144,7 @@ describe('the pipeline', () => {
     },
   )
 
-  it('gives a FORGET the bundle about to go, and an UPDATE the one before', async () => {
+  it('[PIPE-2] gives a FORGET the bundle about to go, and an UPDATE the one before', async () => {
     const node = producer()
     const seen: unknown[] = []
     for (const type of [HandlerType.Bundle, HandlerType.Network, HandlerType.Final]) {
@@ -169,7 +169,7 @@ describe('the pipeline', () => {
     ])
   })
 
-  it('ignores the same hash, and what is not newer', async () => {
+  it('[PIPE-3] ignores the same hash, and what is not newer', async () => {
     const node = producer()
     await node.start()
     const { rid } = stranger()
@@ -185,7 +185,7 @@ describe('the pipeline', () => {
     expect((await node.store.read(a))?.bundle.manifest.timestamp).toBe(formatTimestamp(START + 10n * SECOND))
   })
 
-  it('lets nobody else speak about its own RID', async () => {
+  it('[PIPE-4] lets nobody else speak about its own RID', async () => {
     const node = producer()
     await node.start()
     const { rid, profile } = node.identity
@@ -276,13 +276,13 @@ describe('edges', () => {
     return { node, peer, self, edge, propose, statusOf, sent }
   }
 
-  it('approves what it provides', async () => {
+  it('[NEG-1] approves what it provides', async () => {
     const { peer, edge, propose, statusOf } = await withPeer()
     await propose(edge(), peer.rid)
     expect(statusOf()).toBe('APPROVED')
   })
 
-  it('refuses a type that it does not provide, with a FORGET', async () => {
+  it('[NEG-1] refuses a type that it does not provide, with a FORGET', async () => {
     const { node, self, peer, edge, propose, statusOf } = await withPeer()
     const targets: string[] = []
     node.onEvent(({ rid }) => targets.push(rid))
@@ -313,7 +313,7 @@ describe('edges', () => {
     expect(statusOf()).toBeUndefined()
   })
 
-  it('forgets the edges of a forgotten node, and subscribes anew to one that is met again', async () => {
+  it('[NEG-3] forgets the edges of a forgotten node', async () => {
     const { node, peer, edge, propose, statusOf } = await withPeer()
     await propose(edge(), peer.rid)
     expect(statusOf()).toBe('APPROVED')
