@@ -80,7 +80,7 @@ afterEach(async () => {
 })
 
 describe('a network of three nodes', () => {
-  it('[OUT-2] meets through the coordinator, subscribes, and passes NEW, UPDATE and FORGET on', async () => {
+  it('meets through the coordinator, subscribes, and passes NEW, UPDATE and FORGET on', async () => {
     const { coordinator, producer, consumer } = await network()
     const changes: string[] = []
     consumer.onChange(({ eventType, rid }: KnowledgeChange) => {

@@ -7,6 +7,7 @@ import {
   formatTimestamp,
   generateBundle,
   generateKeyPair,
+  KOI_NET_NODE,
   nodeProfileContents,
   sha256Contents,
 } from '@koi-mcp/protocol'
@@ -311,6 +312,52 @@ describe('edges', () => {
     await propose(edge(), peer.rid, wrong)
     expect(await node.store.read(wrong)).toBeUndefined()
     expect(statusOf()).toBeUndefined()
+  })
+
+  it('[OUT-2] tells the subscribers of a type, and not the one that told us', async () => {
+    const { node, peer, edge, propose } = await withPeer()
+    await propose(edge(), peer.rid)
+    const other = stranger('other')
+    const profile = generateBundle(other.rid, nodeProfileContents(other.profile), formatTimestamp(START))
+    await settle(node, event('NEW', profile, other.rid))
+    await propose(edge({ target: other.rid }), other.rid)
+    const queuedFor = async (rid: Rid) => {
+      const take = { owner: 'test', leaseMs: 1_000, limit: 0, ignoreDue: true }
+      return (await node.store.takeDeliveries(rid, take))?.rids.filter((queued) => NoteRID.matches(queued)) ?? []
+    }
+    await settle(node, event('NEW', bundle(NoteRID.of('theirs'), { n: 1 }), peer.rid))
+    await settle(node, event('NEW', bundle(OtherRID.of('not provided'), { n: 1 }), other.rid))
+    expect(await queuedFor(peer.rid)).toEqual([])
+    expect(await queuedFor(other.rid)).toEqual([NoteRID.of('theirs')])
+  })
+
+  it('[NEG-2] subscribes to a provider once, and anew when it is met again or provides more', async () => {
+    const node = producer()
+    await node.start()
+    const nodes = { event: [KOI_NET_NODE.name], state: [] }
+    const provider = makeIdentity({
+      name: 'provider',
+      baseUrl: 'http://127.0.0.1:1/koi-net',
+      privateKey: generateKeyPair().privateKey,
+      provides: nodes,
+    })
+    const rid = edgeRid(provider.rid, node.identity.rid)
+    let seconds = 0
+    const tell = async (type: EventType, change: object = {}) => {
+      const contents = nodeProfileContents({ ...provider.profile, ...change })
+      const told = generateBundle(provider.rid, contents, formatTimestamp(START + BigInt(seconds++) * SECOND))
+      await settle(node, event(type, told, provider.rid))
+    }
+    await tell('NEW')
+    expect(await log(node, rid)).toEqual(['NEW'])
+    await tell('UPDATE', { base_url: 'http://127.0.0.1:2/koi-net' })
+    await tell('UPDATE', { provides: { event: [KOI_NET_NODE.name, 'orn:unwanted'], state: [] } })
+    expect(await log(node, rid)).toEqual(['NEW'])
+    const forget: NewArrival = { rid: provider.rid, eventType: 'FORGET', source: provider.rid }
+    const again = generateBundle(provider.rid, nodeProfileContents(provider.profile), formatTimestamp(START))
+    await settle(node, forget, event('NEW', again, provider.rid))
+    expect(node.graph.edge(provider.rid, node.identity.rid)?.profile.status).toBe('PROPOSED')
+    expect((await log(node, rid)).slice(-1)).toEqual(['NEW'])
   })
 
   it('[NEG-3] forgets the edges of a forgotten node', async () => {
