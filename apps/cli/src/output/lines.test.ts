@@ -68,16 +68,20 @@ describe('network events', () => {
 })
 
 describe('LiveLines', () => {
-  test('shows the first lines of a second and counts the rest', () => {
+  test('shows a burst, then some of each second, and counts the rest', () => {
     let now = 0
     const shown: string[] = []
-    const lines = new LiveLines((line) => shown.push(line), { perSecond: 2, now: () => now })
-    for (const line of ['a', 'b', 'c', 'd']) lines.add(line)
-    expect(shown).toEqual(['a', 'b'])
+    const lines = new LiveLines((line) => shown.push(line), { perSecond: 2, burst: 3, now: () => now })
+    for (const line of ['a', 'b', 'c', 'd', 'e']) lines.add(line)
+    expect(shown).toEqual(['a', 'b', 'c'])
     now = 1000
-    lines.add('e')
-    expect(shown).toEqual(['a', 'b', '          … and 2 more', 'e'])
     lines.flush()
-    expect(shown).toHaveLength(4)
+    for (const line of ['f', 'g', 'h']) lines.add(line)
+    expect(shown).toEqual(['a', 'b', 'c', '          … and 2 more', 'f', 'g'])
+    lines.flush()
+    now = 60_000
+    for (const line of ['i', 'j', 'k', 'l']) lines.add(line)
+    expect(shown.slice(6)).toEqual(['          … and 1 more', 'i', 'j', 'k'])
+    lines.flush()
   })
 })
