@@ -58,6 +58,20 @@ describe('the producer', () => {
     await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(404)
   }, 40_000)
 
+  it('forgets what it catalogued before when it is given another folder', async () => {
+    await start()
+    await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(200)
+    await running?.stop()
+    await mkdir(join(folder, 'other'))
+    await writeFile(join(folder, 'other', 'new.csv'), 'id\n1\n')
+    await start({ KOI_MCP_DOMAINS__DATA_CATALOG__CONFIG__FOLDER: join(folder, 'other') })
+    const found = 'orn:data-catalog.dataset:other/new.csv'
+    await expect.poll(async () => (await bundle(found)).status, { timeout: 15_000 }).toBe(200)
+    await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(404)
+    const left = async () => ((await api('/api/rids?types=orn:data-catalog.schema')).body as { rids: unknown[] }).rids
+    await expect.poll(left).toHaveLength(1)
+  }, 60_000)
+
   it('publishes and forgets what is given to it', async () => {
     await start()
     const published = await post('/publish', {

@@ -59,6 +59,7 @@ export class FolderSource {
   readonly #settling: Settling
   readonly #queue: WorkQueue
   #root = ''
+  #source = ''
   #ledger = new FileLedger('-')
   #cataloguer: FileCataloguer | undefined
   #reconciler: FolderReconciler | undefined
@@ -85,6 +86,11 @@ export class FolderSource {
     return this.#options.stableMs ?? 500
   }
 
+  /** First part of the datasets' RIDs, once started. */
+  get source(): string {
+    return this.#source
+  }
+
   get progress(): FolderProgress {
     return this.#ledger.progress
   }
@@ -103,6 +109,7 @@ export class FolderSource {
     const { folder, publisher, memoryLimit, locationBase } = this.#options
     this.#root = await folderAt(folder)
     const source = sourceName(this.#options.name ?? basename(this.#root))
+    this.#source = source
     this.#ledger = new FileLedger(source)
     const engine = await TableEngine.open({ folder: this.#root, ...(memoryLimit === undefined ? {} : { memoryLimit }) })
     const shared = { publisher, ledger: this.#ledger, log: this.#log, signal: this.#stopping.signal }

@@ -22,6 +22,11 @@ export async function* publishedFiles(knowledge: KnowledgeReader, source: string
   }
 }
 
+/** Our own schemas of a source. */
+export async function* ownSchemaRids(knowledge: KnowledgeReader, source: string): AsyncGenerator<Rid> {
+  for await (const { rid } of ownBundles(knowledge, DataSchemaRID, source)) yield rid
+}
+
 /** The RIDs of all datasets and schemas of a source that the node has, others' included. */
 export async function* knownRids(knowledge: KnowledgeReader, source: string): AsyncGenerator<Rid> {
   for (const type of [DatasetRID, DataSchemaRID]) {
