@@ -111,9 +111,8 @@ function misfitOf(column: string, type: string, sniffed: Sniffed): string {
     type === 'DATE' ? sniffed.dateFormat : type.startsWith('TIMESTAMP') ? sniffed.timestampFormat : undefined
   if (format !== undefined) return `try_strptime(${column}, ${literal(format)}) IS NULL`
   const misfit = `TRY_CAST(${column} AS ${type}) IS NULL`
-  // The cast would round 1.5, and cut the time off a date.
-  if (type === 'BIGINT') return `${misfit} OR NOT regexp_full_match(${column}, ' *[-+]?[0-9]+ *')`
-  return type === 'DATE' ? `${misfit} OR length(trim(${column})) > 10` : misfit
+  // The cast would round 1.5.
+  return type === 'BIGINT' ? `${misfit} OR NOT regexp_full_match(${column}, ' *[-+]?[0-9]+ *')` : misfit
 }
 
 function settledType(type: string, index: number, counted: Row): string {

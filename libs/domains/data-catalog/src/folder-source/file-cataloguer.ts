@@ -40,7 +40,7 @@ export class FileCataloguer {
       const before = ledger.outcome(path)
       if (file === undefined) {
         // With the whole folder gone, such as a disk that is not mounted, nothing is known of its files.
-        await access(place.root)
+        if (!(await isThere(place.root))) return 'done'
         await this.#forget(path)
         ledger.remove(path)
       } else if (before === undefined || before.retry === true || !isSame(before, file)) {
@@ -134,4 +134,11 @@ export class FileCataloguer {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
 }

@@ -274,8 +274,9 @@ describe('FolderSource', () => {
     await symlink('self.csv', join(folder, 'self.csv'))
     await symlink('nowhere.csv', join(folder, 'dangling.csv'))
     const publisher = new FakePublisher()
-    await begin(folder, publisher)
+    const source = await begin(folder, publisher)
     expect(publisher.takeLog()).toEqual(['+ test/mounted.csv'])
+    expect(source.progress).toEqual({ done: 1, total: 1, failed: 0 })
   })
 
   it('reads no pipes', async () => {

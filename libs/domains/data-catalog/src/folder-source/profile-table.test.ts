@@ -203,6 +203,7 @@ describe('the engine', () => {
     const engine = await openEngine(folder)
     const run = (sql: string): Promise<unknown> => engine.with(file, 'csv', never, (table) => table.rows(sql))
     await expect(run('SET enable_external_access = true')).rejects.toThrow('cannot be read')
+    await expect(run(`SET memory_limit = '64GB'`)).rejects.toThrow('cannot be read')
     await expect(run('INSTALL spatial')).rejects.toThrow('cannot be read')
     await expect(run(`SELECT * FROM read_csv('https://example.org/a.csv')`)).rejects.toThrow('cannot be read')
     await expect(run(`COPY (SELECT 1) TO '/tmp/koi-mcp-escape.csv'`)).rejects.toThrow('cannot be read')
