@@ -25,5 +25,5 @@ export const project = (name, test = {}) =>
     ],
     resolve: { conditions },
     ssr: { resolve: { conditions } },
-    test: { name, include: ['{src,test}/**/*.test.ts'], environment: 'node', passWithNoTests: true, ...test },
+    test: { name, include: ['{src,test}/**/*.test.ts'], environment: 'node', ...test },
   })
