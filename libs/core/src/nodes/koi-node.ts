@@ -1,14 +1,10 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { asRid, generateKeyPair, nodeProfileContents, sha256Contents, wellKnownText } from '@koi-mcp/protocol'
-import type { Bundle, Contents, Rid } from '@koi-mcp/protocol'
+import { asRid, wellKnownText } from '@koi-mcp/protocol'
+import type { Bundle, Rid } from '@koi-mcp/protocol'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { KnowledgeAdapter } from '../domain/adapter.ts'
 import { KoiMcpRegistry } from '../domain/koi-mcp-registry.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
-import { loadOrCreateKey } from '../identity/key-file.ts'
-import { makeIdentity } from '../identity/make-identity.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { KnowledgeChange, KnowledgeReader } from '../knowledge/knowledge-reader.ts'
 import { silentLogger } from '../logger.ts'
@@ -22,21 +18,17 @@ import type { KnowledgeProcessor } from '../pipeline/handler.ts'
 import { registerDefaultHandlers } from '../pipeline/handlers/default-handlers.ts'
 import { Subscriptions } from '../pipeline/subscriptions.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
-import { openSqliteStore } from '../store/sqlite-store.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
+import { joinNetwork } from './join-network.ts'
 import { nodeEventOf } from './node-event.ts'
 import type { NodeEvent } from './node-event.ts'
 import type { NodeOptions, NodeRole } from './node-options.ts'
 import { assembleNode } from './node-parts.ts'
 import type { NodeParts } from './node-parts.ts'
+import { NodeStateError, openState } from './open-state.ts'
 import { toKnowledge } from './publishing.ts'
 import type { Publishable } from './publishing.ts'
-
-/** The node was used before it was started, or after it was stopped; or its state folder belongs to another node. */
-export class NodeStateError extends Error {
-  readonly code = 'NODE_STATE'
-}
 
 /** `place`: where it stands in the node's order of arrivals. */
 export interface Published {
@@ -49,11 +41,10 @@ interface Running {
   readonly store: NodeStore
   readonly parts: NodeParts
   readonly server: HttpServer | undefined
-  readonly background: Promise<unknown>[]
+  background: readonly Promise<void>[]
 }
 
 const PUBLISH_KEY_MS = 24 * 3_600_000
-const OWN_PROFILE_WAIT_MS = 10_000
 
 /**
  * A KOI-net node inside an application. `start` loads or makes its identity, recovers what was unfinished, introduces it to its first contact and
@@ -214,54 +205,44 @@ export class KoiNode {
   }
 
   async #start(): Promise<Running> {
-    const { name, state, keyPassword, durability, firstContact, firstContactRid } = this.#options
+    const log = this.#log
+    const clock = this.#clock
+    const signal = this.#stopping.signal
     const server = await this.#listen()
-    let opened: NodeStore | undefined
     try {
-      if (state !== undefined) await mkdir(state, { recursive: true, mode: 0o700 })
-      const privateKey =
-        state === undefined
-          ? generateKeyPair().privateKey
-          : await loadOrCreateKey(join(state, 'private.pem'), keyPassword)
       const baseUrl = withPort(this.#options.baseUrl, server?.port)
-      const identity = makeIdentity({ name, baseUrl, privateKey, provides: this.#role.provides })
-      const store = await openSqliteStore({
-        path: state === undefined ? ':memory:' : join(state, 'knowledge.db'),
-        durability: durability ?? 'full',
-        clock: this.#clock,
-        log: this.#log,
+      const { identity, store } = await openState(this.#options, {
+        baseUrl,
+        provides: this.#role.provides,
+        clock,
+        log,
       })
-      opened = store
-      await claimStore(store, identity.rid)
       const parts = assembleNode({
         identity,
         store,
         handlers: this.handlers,
         adapters: [...this.adapters.values()],
-        firstContact:
-          firstContact === undefined
-            ? undefined
-            : {
-                url: firstContact,
-                rid: firstContactRid === undefined ? undefined : asRid(firstContactRid, 'firstContactRid'),
-              },
+        firstContact: firstContactOf(this.#options),
         network: this.#options.network ?? {},
-        log: this.#log,
-        clock: this.#clock,
-        signal: this.#stopping.signal,
-        onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, this.#clock())),
+        log,
+        clock,
+        signal,
+        onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, clock())),
         onChange: (change) => this.#tell(this.#changeListeners, () => change),
       })
-      await parts.graph.load(store)
       const running: Running = { identity, store, parts, server, background: [] }
       this.#running = running
-      await this.#join(running)
-      this.#log.info('node started', { rid: identity.rid, url: baseUrl, role: this.role })
+      try {
+        await parts.graph.load(store)
+        running.background = await joinNetwork({ ...running, subscriptions: this.subscriptions, log, signal })
+      } catch (error) {
+        await this.#close(running)
+        throw error
+      }
+      log.info('node started', { rid: identity.rid, url: baseUrl, role: this.role })
       return running
     } catch (error) {
-      this.#running = undefined
       await server?.close()
-      await opened?.close()
       throw error
     }
   }
@@ -271,60 +252,6 @@ export class KoiNode {
     if (baseUrl === undefined || listen === false) return undefined
     const { hostname, port, pathname } = new URL(baseUrl)
     return serveNode(this, { host: hostname, port: Number(port), basePath: pathname.replace(/\/+$/, '') })
-  }
-
-  /** From here on the node works: recovers, makes its profile known, subscribes, catches up, introduces itself. */
-  async #join({ identity, store, parts, background }: Running): Promise<void> {
-    const signal = this.#stopping.signal
-    parts.inbox.start()
-    parts.delivery.start(signal)
-    await parts.adapterRunner.start({ signal })
-    await this.#settleProfile(store, identity)
-    const proposals: NewArrival[] = []
-    const context = {
-      identity,
-      graph: parts.graph,
-      log: this.#log,
-      push: (arrival: NewArrival) => proposals.push(arrival),
-    }
-    for (const node of parts.graph.nodes()) {
-      const profile = parts.graph.profile(node)
-      if (profile !== undefined) this.subscriptions.contact(context, node, profile, { afresh: false })
-    }
-    if (proposals.length > 0) await store.accept(proposals)
-    for (const { profile } of parts.graph.edgesOf(identity.rid)) {
-      if (profile.target === identity.rid && parts.graph.profile(profile.source)?.node_type === 'FULL') {
-        parts.catchUps.request(profile.source, profile.rid_types)
-      }
-    }
-    if (parts.contact !== undefined) background.push(this.#meet(parts, signal))
-    if (identity.profile.node_type === 'PARTIAL') background.push(parts.poller.run(signal))
-  }
-
-  async #meet({ contact, handshaker }: NodeParts, signal: AbortSignal): Promise<void> {
-    try {
-      const known = await contact?.learn(signal)
-      if (known !== undefined) await handshaker.start(known.rid, signal)
-    } catch (error) {
-      this.#log.error(`the first contact is refused: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-
-  /** Puts this node's profile into its own cache, where handshakes and fetches find it, and waits until it is there. */
-  async #settleProfile(store: NodeStore, { rid, profile }: NodeIdentity): Promise<void> {
-    const contents: Contents = nodeProfileContents(profile)
-    const hash = sha256Contents(contents.value)
-    const settled = async (): Promise<boolean> => (await store.read(rid))?.bundle.manifest.sha256_hash === hash
-    if (await settled()) return
-    await store.accept([{ rid, contents }])
-    const until = Date.now() + OWN_PROFILE_WAIT_MS
-    while (!(await settled())) {
-      if (Date.now() > until) {
-        this.#log.warn('the inbox is long: this node starts before its own profile is worked off', { rid })
-        return
-      }
-      await new Promise((resolve) => setTimeout(resolve, 2))
-    }
   }
 
   async #accept(store: NodeStore, arrival: NewArrival, idempotencyKey: string | undefined): Promise<number> {
@@ -351,7 +278,11 @@ export class KoiNode {
   async #stop(): Promise<void> {
     const running = await this.#starting?.catch(() => undefined)
     if (running === undefined) return
-    const { parts, server, store, background } = running
+    await this.#close(running)
+    this.#log.info('node stopped', { rid: running.identity.rid })
+  }
+
+  async #close({ parts, server, store, background }: Running): Promise<void> {
     await server?.close()
     await parts.inbox.stop()
     await parts.delivery.stop()
@@ -362,21 +293,12 @@ export class KoiNode {
     this.#running = undefined
     await parts.http.close()
     await store.close()
-    this.#log.info('node stopped', { rid: running.identity.rid })
   }
 }
 
-const OWNER_KEY = 'node/rid'
-
-/** A store is one node's: under another key or name, what it holds as its own would be nobody's. */
-async function claimStore(store: NodeStore, rid: Rid): Promise<void> {
-  const owner = await store.getValue(OWNER_KEY)
-  if (owner === undefined) await store.setValue(OWNER_KEY, rid)
-  else if (owner !== rid) {
-    throw new NodeStateError(
-      `the state folder belongs to the node ${owner}, but name and key make ${rid}: set node.name back, or give this node a folder of its own`,
-    )
-  }
+function firstContactOf({ firstContact: url, firstContactRid }: NodeOptions) {
+  if (url === undefined) return undefined
+  return { url, rid: firstContactRid === undefined ? undefined : asRid(firstContactRid, 'firstContactRid') }
 }
 
 function withPort(baseUrl: string | undefined, port: number | undefined): string | undefined {
