@@ -33,6 +33,8 @@ export class InboxWorker {
   #scanning = false
   #again = false
   #timer: NodeJS.Timeout | undefined
+  /** The store could not take what a lane wrote: until this moment (of `performance.now`) no lane is taken. */
+  #pausedUntil = 0
   #unsubscribe: (() => void) | undefined
 
   constructor(options: InboxWorkerOptions) {
@@ -75,7 +77,9 @@ export class InboxWorker {
   async #scan(): Promise<void> {
     const { store, log, concurrency, clock } = this.#options
     clearTimeout(this.#timer)
-    let pause = SWEEP_MS
+    let pause = this.#pausedUntil - performance.now()
+    if (pause > 0) return this.#scanIn(pause)
+    pause = SWEEP_MS
     try {
       // Lanes taken side by side share a commit, and so do their steps; twice as many each round, for mostly there is one.
       for (let round = 1; !this.#stopped && this.#lanes < concurrency; round *= 2) {
@@ -88,9 +92,13 @@ export class InboxWorker {
       log.error(`the store does not answer, the inbox waits: ${String(error)}`)
       pause = OUTAGE_PAUSE_MS
     }
+    this.#scanIn(pause)
+  }
+
+  #scanIn(ms: number): void {
     if (this.#stopped) return
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#wake(), pause)
+    this.#timer = setTimeout(() => this.#wake(), ms)
     this.#timer.unref()
   }
 
@@ -108,6 +116,8 @@ export class InboxWorker {
     const lane = this.#lane(lease)
       .catch((error: unknown) => {
         if (!(error instanceof LeaseLostError)) {
+          // Taking a lane writes nothing to a full disk, so it would go on working: handlers would run in vain, over and over.
+          this.#pausedUntil = performance.now() + OUTAGE_PAUSE_MS
           this.#options.log.error(`a lane stopped: ${String(error)}`, { lane: lease.lane })
         }
       })
