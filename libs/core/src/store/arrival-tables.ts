@@ -6,9 +6,10 @@ import { laneOf } from './lanes.ts'
 import type { Accepted, NewArrival, OnceKey } from './node-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
+/** Due at once whatever the clock says later: one that is set back must not make acknowledged events wait. */
 const INSERT = `
   INSERT INTO inbox (lane, head, due_at, accepted_at, rid, event_type, source, manifest, contents)
-  VALUES (?1, NOT EXISTS (SELECT 1 FROM inbox WHERE lane = ?1), ?2, ?2, ?3, ?4, ?5, ?6, ?7)`
+  VALUES (?1, NOT EXISTS (SELECT 1 FROM inbox WHERE lane = ?1), 0, ?2, ?3, ?4, ?5, ?6, ?7)`
 
 /** The way in: places, stamps of our own knowledge, and keys that let an acceptance happen once. */
 export class ArrivalTables {

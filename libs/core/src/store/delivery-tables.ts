@@ -18,7 +18,10 @@ export interface TakeOptions {
 /** Rows looked at in one go while a batch is put together. */
 const PAGE = 100
 
-/** Batches on their way: one at a time for each target, under a lease. */
+/**
+ * Batches on their way: one at a time for each target, under a lease. Only a target that failed waits for its moment; what the clock said when
+ * events were queued gives the order of the others, and does not hold them back when it is set back.
+ */
 export class DeliveryTables {
   readonly #db: SqliteDatabase
   readonly #clock: Clock
@@ -36,7 +39,7 @@ export class DeliveryTables {
     const now = this.#clock()
     const rows = this.#db.all<{ target: Rid }>(
       `SELECT target FROM outbox_targets
-       WHERE due_at <= ? AND target NOT IN (SELECT target FROM delivery_leases WHERE expires_at > ?)
+       WHERE (due_at <= ? OR failures = 0) AND target NOT IN (SELECT target FROM delivery_leases WHERE expires_at > ?)
        ORDER BY due_at, target LIMIT ?`,
       now,
       now,
@@ -49,7 +52,7 @@ export class DeliveryTables {
   nextDeliveryAt(): number | undefined {
     const row = this.#db.get<{ at: number | null }>(
       `SELECT min(at) AS at FROM (
-         SELECT max(due_at, coalesce(expires_at, 0)) AS at FROM outbox_targets LEFT JOIN delivery_leases USING (target)
+         SELECT max(iif(failures = 0, 0, due_at), coalesce(expires_at, 0)) AS at FROM outbox_targets LEFT JOIN delivery_leases USING (target)
        ) WHERE at > ?`,
       this.#clock(),
     )
@@ -64,7 +67,8 @@ export class DeliveryTables {
       'SELECT due_at, failures FROM outbox_targets WHERE target = ?',
       target,
     )
-    if (state === undefined || (state.due_at > now && options.ignoreDue !== true)) return undefined
+    if (state === undefined) return undefined
+    if (state.due_at > now && state.failures > 0 && options.ignoreDue !== true) return undefined
     const { batch, gone } = this.#collect(target, options)
     this.#outbox.remove(target, gone)
     const upTo = batch.at(-1)?.id

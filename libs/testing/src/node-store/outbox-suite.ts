@@ -175,6 +175,18 @@ export function describeOutbox(test: StoreUnderTest): void {
       expect(await test.store.dueTargets(10)).toEqual([PEER])
     })
 
+    it('does not wait because the clock was set back', async () => {
+      await test.put(bundleOf(A), [PEER])
+      await test.put(bundleOf(B), [PEER])
+      test.now -= 3_600_000
+      expect(await test.store.dueTargets(10)).toEqual([PEER])
+      expect(await test.store.nextDeliveryAt()).toBeUndefined()
+      test.now += 3_600_000
+      await test.store.deliveriesDone(await taken(PEER, { limit: 1 }))
+      test.now -= 3_600_000
+      expect((await taken(PEER)).rids).toEqual([B])
+    })
+
     it('gives up on a target when told to', async () => {
       await test.put(bundleOf(A), [PEER, OTHER_PEER])
       await test.put(bundleOf(B), [PEER])
