@@ -22,7 +22,7 @@ const FAILURES_THAT_ACCUSE_AN_EVENT = 3
 /**
  * One run of deliveries to one target. An envelope can be refused over a single event in it, one whose RID or contents that peer cannot read or prints
  * back changed (its signature fails there then), and would hold up all that is queued behind it for ever. So a refused batch is halved until one event
- * is left; when the peer refuses that alone and takes an empty envelope, the event is given up and said so in the log.
+ * is left; when the peer refuses that alone, takes an empty envelope and refuses it again, the event is given up and said so in the log.
  */
 export class DeliveryAttempt {
   readonly #options: DeliveryAttemptOptions
@@ -46,6 +46,10 @@ export class DeliveryAttempt {
     }
     const emptyRefused = await this.#broadcast(batch.target, [])
     if (emptyRefused !== undefined) return { kind: 'failed', error: error.message }
+    // A peer that came back in between took the empty envelope for that reason, and takes the event as well.
+    const again = await this.#broadcast(batch.target, batch.eventTexts)
+    if (again === undefined) return { kind: 'delivered' }
+    if (!mayBeOneEvent(again, batch.failures)) return { kind: 'failed', error: again.message }
     const [rid] = batch.rids
     this.#options.log.error('the peer takes no envelope with this event, left out', {
       rid,

@@ -252,6 +252,38 @@ describe('DeliveryWorker', () => {
     expect(await store.outboxState()).toEqual([])
   })
 
+  it('gives up no event of a node that comes back while it is being found out', async () => {
+    const { store, worker, peers, log } = await setup(1)
+    const [peer] = peers
+    let isBack = false
+    peer.server.answer = ({ body }) => {
+      isBack ||= requestOf(body, 'events_payload').events.length === 0
+      return isBack ? OK : { status: 404, body: 'starting' }
+    }
+    await announce(store, testBundle('1'), [peer.identity.rid])
+    worker.start()
+    await worker.idle()
+    expect(await store.outboxState()).toEqual([])
+    expect(received(peer)).toEqual([news('1'), [], news('1')])
+    expect(log.lines.filter(({ level }) => level === 'error')).toEqual([])
+  })
+
+  it('holds a batch for as long as its calls may take', async () => {
+    const leases: number[] = []
+    const { store, worker, peers } = await setup(1, { requestTimeoutMs: 600_000 }, (inner) =>
+      storeWith(inner, {
+        takeDeliveries: (target, options) => {
+          leases.push(options.leaseMs)
+          return inner.takeDeliveries(target, options)
+        },
+      }),
+    )
+    await announce(store, testBundle('1'), [peers[0].identity.rid])
+    worker.start()
+    await worker.idle()
+    expect(Math.min(...leases)).toBeGreaterThanOrEqual(6 * 600_000)
+  })
+
   it.each(['invalid_signature', 'invalid_key', 'invalid_target'])(
     'gives up no event of a node that refuses everything with %s',
     async (error) => {

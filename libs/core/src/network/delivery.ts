@@ -41,15 +41,14 @@ export interface DeliveryOptions {
   readonly handshakeWaitMs?: number
   /** Targets delivered to at the same time; default 16. */
   readonly concurrency?: number
-  /**
-   * How long a batch is held, in milliseconds; default 2 minutes. No less than four times the client's request timeout: that many calls may be made
-   * under one lease.
-   */
-  readonly leaseMs?: number
+  /** The client's, in milliseconds; default 30 s. A batch is held for as long as all calls that are made for it may take. */
+  readonly requestTimeoutMs?: number | undefined
   /** How long events are kept for a node that we do not know; default 7 days. */
   readonly unknownTargetMs?: number
 }
 
+/** For one batch: it, an empty envelope and it again; each once more behind an introduction, and on a new connection where a kept one was closed. */
+const CALLS_A_BATCH = 12
 const MAX_EVENTS = 100
 const MAX_BYTES = 4 * 1024 * 1024
 /** Wake-ups may be lost; this is how late a lost one is noticed, in milliseconds. */
@@ -162,13 +161,14 @@ export class DeliveryWorker {
   }
 
   async #deliverAll(target: Rid, signal: AbortSignal): Promise<void> {
-    const { store, client, ownProfileEvent, log, leaseMs = 120_000 } = this.#options
+    const { store, client, ownProfileEvent, log, requestTimeoutMs = 30_000 } = this.#options
     const attempt = new DeliveryAttempt({ client, ownProfileEvent, log })
     let ignoreDue = false
     try {
       await this.#waitForHandshake(target, signal)
       while (!signal.aborted) {
         const limit = Math.min(attempt.limit ?? MAX_EVENTS, MAX_EVENTS)
+        const leaseMs = CALLS_A_BATCH * requestTimeoutMs
         const lease = { owner: this.#owner, leaseMs, limit, maxBytes: MAX_BYTES, ignoreDue }
         const batch = await store.takeDeliveries(target, lease)
         if (batch === undefined) return

@@ -85,6 +85,7 @@ export function assembleNode(material: NodeMaterial) {
     graph,
     addressOf,
     ownProfileEvent: () => profileEvents.introduction(),
+    requestTimeoutMs: network.requestTimeoutMs,
     log,
     clock,
     backoff,
