@@ -197,6 +197,21 @@ describe('the pipeline', () => {
     expect(own?.bundle.manifest.sha256_hash).toBe(sha256Contents(nodeProfileContents(profile).value))
   })
 
+  it('lets nobody else change or forget what it published', async () => {
+    const node = producer()
+    await node.start()
+    const { rid } = await node.publish({ rid: NoteRID.of('mine'), contents: { n: 1 } })
+    await worked(node)
+    const { rid: other } = stranger()
+    const later = generateBundle(rid, contentsOf({ n: 2 }), '2099-01-01T00:00:00Z')
+    await settle(node, event('UPDATE', later, other), { rid, eventType: 'FORGET', source: other })
+    expect((await node.store.read(rid))?.bundle.contents.text).toBe('{"n":1}')
+    expect(await log(node, rid)).toEqual(['NEW'])
+    await node.forget(rid)
+    await worked(node)
+    expect(await log(node, rid)).toEqual(['NEW', 'FORGET'])
+  })
+
   it('drops contents that do not match their manifest', async () => {
     const node = producer()
     await node.start()
@@ -311,6 +326,16 @@ describe('edges', () => {
     const wrong = edgeRid(peer.rid, node.identity.rid)
     await propose(edge(), peer.rid, wrong)
     expect(await node.store.read(wrong)).toBeUndefined()
+    expect(statusOf()).toBeUndefined()
+  })
+
+  it('lets only its two ends forget an edge of its own', async () => {
+    const { node, self, peer, edge, propose, statusOf } = await withPeer()
+    await propose(edge(), peer.rid)
+    const forget: NewArrival = { rid: edgeRid(self, peer.rid), eventType: 'FORGET' }
+    await settle(node, { ...forget, source: stranger('third').rid })
+    expect(statusOf()).toBe('APPROVED')
+    await settle(node, { ...forget, source: peer.rid })
     expect(statusOf()).toBeUndefined()
   })
 

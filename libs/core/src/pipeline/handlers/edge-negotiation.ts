@@ -1,15 +1,16 @@
 import { KOI_NET_EDGE, KOI_NET_NODE, edgeProfileContents, edgeRid, parseEdgeProfile } from '@koi-mcp/protocol'
-import type { EdgeProfile } from '@koi-mcp/protocol'
+import type { Contents, EdgeProfile } from '@koi-mcp/protocol'
 import type { HandlerFunction, HandlerResult, ProcessorContext } from '../handler.ts'
 import { STOP_CHAIN } from '../handler.ts'
 import type { KnowledgeObject } from '../knowledge-object.ts'
 
 /**
- * Approves, refuses or drops edges that come from outside. An edge of ours is believed only from its other end, and never
+ * Approves, refuses or drops edges that come from outside. An edge of ours is believed, and forgotten, only from its other end, and never
  * when it arrives approved without our proposal (the reference takes both). (`EdgeNegotiationHandler`; wire: Handshake and edges, 4)
  */
 export const edgeNegotiationHandler: HandlerFunction = (processor, kobj) => {
-  if (kobj.normalizedEventType === 'FORGET' || kobj.contents === undefined) return undefined
+  if (kobj.contents === undefined) return undefined
+  if (kobj.normalizedEventType === 'FORGET') return forgetting(processor, kobj, kobj.contents)
   let edge: EdgeProfile
   try {
     edge = parseEdgeProfile(kobj.contents)
@@ -24,6 +25,14 @@ export const edgeNegotiationHandler: HandlerFunction = (processor, kobj) => {
   if (edge.source === self) return asProvider(processor, kobj, edge)
   if (edge.target === self) return asSubscriber(processor, kobj, edge)
   return undefined
+}
+
+/** Another's word on an edge between others is relayed; our own, such as behind a forgotten node, counts always. */
+function forgetting(processor: ProcessorContext, kobj: KnowledgeObject, cached: Contents): HandlerResult {
+  const { source, target } = parseEdgeProfile(cached)
+  const isOurs = [source, target].includes(processor.identity.rid)
+  if (kobj.source === undefined || !isOurs || [source, target].includes(kobj.source)) return undefined
+  return drop(processor, kobj, 'only its two ends forget an edge of this node')
 }
 
 function asProvider(processor: ProcessorContext, kobj: KnowledgeObject, edge: EdgeProfile): HandlerResult {
