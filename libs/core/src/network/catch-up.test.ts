@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Bundle, Manifest, Rid } from '@koi-mcp/protocol'
-import { DATASET, recordingLogger, testBundle, testIdentity, until } from '../../test/peers.ts'
+import { DATASET, profileBundle, recordingLogger, testBundle, testIdentity, until } from '../../test/peers.ts'
 import { silentLogger } from '../logger.ts'
 import type { NewArrival } from '../store/node-store.ts'
 import { catchUp } from './catch-up.ts'
@@ -68,14 +68,15 @@ describe('catchUp', () => {
     expect(accepted).toEqual(
       theirs.slice(0, 2).map(({ manifest, contents }) => ({ rid: manifest.rid, manifest, contents, source: peer })),
     )
-    expect(calls).toEqual({ rids: [[DATASET.name]], manifests: [4], bundles: [2] })
+    expect(calls).toEqual({ rids: [[DATASET.name]], manifests: [4, 2], bundles: [2] })
   })
 
   it('asks for manifests by 200 and bundles by 50', async () => {
     const { options, accepted, calls } = setup(Array.from({ length: 430 }, (_, index) => testBundle(`${index}`)))
     expect(await catchUp(peer, [], options, signal)).toBe(430)
     expect(accepted).toHaveLength(430)
-    expect(calls.manifests).toEqual([200, 200, 30])
+    expect(calls.manifests.filter((count) => count !== 50)).toEqual([200, 200, 30, 30])
+    expect(calls.manifests.filter((count) => count === 50)).toHaveLength(8)
     expect(calls.bundles).toEqual([50, 50, 50, 50, 50, 50, 50, 50, 30])
   })
 
@@ -118,6 +119,34 @@ describe('catchUp', () => {
     expect(await catchUp(peer, [], options, signal)).toBe(2)
     expect(asked).toEqual([3, 2, 1])
     expect(accepted.map(({ rid }) => rid)).toEqual([DATASET.of('1'), DATASET.of('2')])
+  })
+
+  it('forgets what the node forgot while its bundle was on the way', async () => {
+    const theirs = [testBundle('stays'), testBundle('goes')]
+    const goes = DATASET.of('goes')
+    let fetched = false
+    const { options, accepted } = setup(theirs, [], {
+      fetchManifests: (_node, { rids = [] }) => {
+        const known = theirs.map(({ manifest }) => manifest).filter(({ rid }) => rids.includes(rid))
+        if (!fetched) return Promise.resolve({ manifests: known, notFound: [] })
+        // What nobody asked for is no business of this peer.
+        const notFound = [goes, goes, DATASET.of('another')]
+        return Promise.resolve({ manifests: known.filter(({ rid }) => rid !== goes), notFound })
+      },
+      fetchBundles: () => {
+        fetched = true
+        return Promise.resolve({ bundles: theirs, notFound: [], deferred: [] })
+      },
+    })
+    await catchUp(peer, [], options, signal)
+    expect(accepted.slice(2)).toEqual([{ rid: goes, eventType: 'FORGET', source: peer }])
+  })
+
+  it('does not ask again for nodes, which a handshake forgets and makes new', async () => {
+    const { options, accepted, calls } = setup([profileBundle(testIdentity('other', 'http://other.example/koi-net'))])
+    await catchUp(peer, [], options, signal)
+    expect(accepted).toHaveLength(1)
+    expect(calls.manifests).toEqual([1])
   })
 
   it('stops between chunks when told to', async () => {
@@ -191,6 +220,21 @@ describe('CatchUps', () => {
     expect(log.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
       'could not catch up, left until the node is met again',
     ])
+  })
+
+  it('waits for a node that is away for as long as it takes', async () => {
+    let calls = 0
+    const { options } = setup([], [], {
+      fetchRids: () =>
+        ++calls < 200
+          ? Promise.reject(new PeerError('UNREACHABLE', peer, 'down', { retryable: true }))
+          : Promise.resolve([]),
+    })
+    const catchUps = new CatchUps({ ...options, backoff })
+    catchUps.request(peer, [])
+    await until(() => calls === 200)
+    await catchUps.idle()
+    expect(calls).toBe(200)
   })
 
   it('stops in the middle of its retries', async () => {

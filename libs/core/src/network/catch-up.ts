@@ -1,6 +1,8 @@
 import { compareTimestamps, ridTypeOf } from '@koi-mcp/protocol'
 import type { Bundle, Manifest, Rid } from '@koi-mcp/protocol'
 import type { Logger } from '../logger.ts'
+import { laneOf } from '../store/lanes.ts'
+import { NETWORK_LANE } from '../store/node-store.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import { problemOf } from './event-arrivals.ts'
 import type { PeerClient } from './peer-client.ts'
@@ -73,9 +75,10 @@ function isNewer(there: Manifest, here: Manifest | undefined): boolean {
 async function fetchInto(
   node: Rid,
   rids: readonly Rid[],
-  { client, store }: CatchUpOptions,
+  options: CatchUpOptions,
   signal: AbortSignal,
 ): Promise<number> {
+  const { client, store } = options
   let accepted = 0
   let asked = new Set(rids)
   while (asked.size > 0 && !signal.aborted) {
@@ -87,9 +90,22 @@ async function fetchInto(
     )
     accepted += bundles.length
     const got = new Set(bundles.map(({ manifest }) => manifest.rid))
+    await forgetGone(node, [...got], options)
     asked = new Set(reply.deferred.filter((rid) => asked.has(rid) && !got.has(rid)))
   }
   return accepted
+}
+
+/**
+ * A FORGET that overtook the reply with its bundle found nothing here to forget, and the bundle behind it would stay for good: what the node does
+ * not have any more is forgotten now. Not so nodes and edges: of those a NEW follows the FORGET of every handshake, and may be here already.
+ */
+async function forgetGone(node: Rid, rids: readonly Rid[], { client, store }: CatchUpOptions): Promise<void> {
+  const knowledge = rids.filter((rid) => laneOf(rid) !== NETWORK_LANE)
+  if (knowledge.length === 0) return
+  const { notFound } = await client.fetchManifests(node, { rids: knowledge })
+  const gone = [...new Set(notFound)].filter((rid) => knowledge.includes(rid))
+  if (gone.length > 0) await store.accept(gone.map((rid) => ({ rid, eventType: 'FORGET', source: node })))
 }
 
 function distinctBundles(bundles: readonly Bundle[]): readonly Bundle[] {

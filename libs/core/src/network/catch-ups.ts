@@ -7,8 +7,6 @@ import { PeerError } from './peer-client.ts'
 
 export interface CatchUpsOptions extends CatchUpOptions {
   readonly backoff?: BackoffOptions
-  /** Attempts before it is left until the node is met again; default 20, about a quarter of an hour. */
-  readonly maxAttempts?: number
 }
 
 /** Types still to be caught up with; `all` when everything was asked for. */
@@ -68,7 +66,7 @@ export class CatchUps {
   }
 
   async #untilDone(node: Rid, types: readonly string[]): Promise<void> {
-    const { log, backoff = DEFAULT_BACKOFF, maxAttempts = 20 } = this.#options
+    const { log, backoff = DEFAULT_BACKOFF } = this.#options
     const { signal } = this.#stopping
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
@@ -76,14 +74,19 @@ export class CatchUps {
         return
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
-        // A store that is away is waited for; a peer that answers nonsense is not.
-        const hopeless = error instanceof PeerError && !error.retryable
-        if (hopeless || attempt >= maxAttempts) {
+        // A store or a peer that is away is waited for, however long: nobody else would tell us what it knew before we came. One that answers
+        // nonsense, or that was forgotten, is not.
+        if (error instanceof PeerError && !error.retryable) {
           log.warn('could not catch up, left until the node is met again', { peer: node, types, error: message })
           return
         }
         const waitMs = backoffMs(attempt, backoff)
-        log.info('could not catch up, will try again', { peer: node, types, error: message, waitMs })
+        log[attempt === 1 ? 'info' : 'debug']('could not catch up, will try again', {
+          peer: node,
+          types,
+          error: message,
+          waitMs,
+        })
         this.#waiting += 1
         await sleep(waitMs, signal)
         this.#waiting -= 1
