@@ -298,6 +298,14 @@ describe('edges', () => {
     expect(statusOf()).toBe('APPROVED')
   })
 
+  it('[NEG-1] approves the edge of a subscriber whose clock is ahead', async () => {
+    const { node, peer, self, edge, statusOf } = await withPeer()
+    const ahead = formatTimestamp(BigInt(Date.now() + 60_000) * 1_000n)
+    const proposal = generateBundle(edgeRid(self, peer.rid), edgeProfileContents(edge()), ahead)
+    await settle(node, event('NEW', proposal, peer.rid))
+    expect(statusOf()).toBe('APPROVED')
+  })
+
   it('[NEG-1] refuses a type that it does not provide, with a FORGET', async () => {
     const { node, self, peer, edge, propose, statusOf } = await withPeer()
     const targets: string[] = []

@@ -5,6 +5,7 @@ import type { Wake } from './group-commit.ts'
 import { laneOf } from './lanes.ts'
 import type { Accepted, NewArrival, OnceKey } from './node-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
+import { storedManifest } from './stored-rows.ts'
 
 /** Due at once whatever the clock says later: one that is set back must not make acknowledged events wait. */
 const INSERT = `
@@ -65,9 +66,16 @@ export class ArrivalTables {
       return manifest
     }
     if (contents === undefined) return undefined
-    const micros = Math.max(Math.trunc(now * 1000), stamp === undefined ? 0 : stamp.micros + 1)
+    const known = Math.max(stamp?.micros ?? 0, this.#cachedMicros(rid))
+    const micros = Math.max(Math.trunc(now * 1000), known + 1)
     this.#remember(rid, micros)
     return generateManifest(rid, contents, formatTimestamp(BigInt(micros)))
+  }
+
+  /** What is cached under the RID may be of a node whose clock is ahead, such as an edge that it proposed: our word about it comes after. */
+  #cachedMicros(rid: string): number {
+    const cached = this.#db.get<{ manifest: string }>('SELECT manifest FROM cache WHERE rid = ?', rid)
+    return cached === undefined ? 0 : Number(parseTimestamp(storedManifest(cached.manifest).timestamp))
   }
 
   #remember(rid: string, micros: number): void {
