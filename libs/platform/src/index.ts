@@ -2,7 +2,15 @@ export type { FastifyReply, FastifyRequest } from 'fastify'
 export { loadSettings } from './config/load-settings.ts'
 export type { SettingsSources } from './config/load-settings.ts'
 export { nodeOptions } from './config/node-options.ts'
-export { DomainSettings, KoiMcpSettings } from './config/settings.ts'
+export {
+  DomainSettings,
+  KoiMcpSettings,
+  LoggingSettings,
+  NetworkSettings,
+  NodeSettings,
+  PersistenceSettings,
+  SecuritySettings,
+} from './config/settings.ts'
 export { SettingsError } from './config/settings-error.ts'
 export type { SettingsProblem } from './config/settings-error.ts'
 export { HealthModule } from './health/health.module.ts'

@@ -199,6 +199,24 @@ describe('AdapterRunner', () => {
     expect(adapter.calls).toEqual(['register a=1', 'register a=2'])
   })
 
+  it('registers everything cached again when asked, and shows no change of before it afterwards', async () => {
+    const log = new FakeLog()
+    log.write('a')
+    const adapter = recorder()
+    const runs = runner(log, adapter)
+    await runs.start()
+    log.write('b')
+    log.write('a', 2)
+    const asked = runs.recover()
+    log.forget('b')
+    log.wake()
+    await asked
+    await runs.caughtUp()
+    expect(adapter.calls).toEqual(['register a=1', 'register a=2', 'forget b'])
+    await runs.stop()
+    await expect(runs.recover()).rejects.toThrow('stopped before')
+  })
+
   it('is not held up by places that have gone from the log', async () => {
     const log = new FakeLog()
     const adapter = recorder()

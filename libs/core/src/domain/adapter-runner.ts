@@ -39,6 +39,8 @@ export class AdapterRunner {
   #wake: () => void = () => undefined
   #woken = false
   #following: Promise<void> | undefined
+  /** Those who asked for everything to be registered again, told when it is. */
+  #recoveries: { resolve: () => void; reject: (error: unknown) => void }[] = []
 
   constructor(options: AdapterRunnerOptions) {
     this.#options = options
@@ -67,7 +69,8 @@ export class AdapterRunner {
     const end = (): void => {
       unsubscribe()
       signal?.removeEventListener('abort', stop)
-      this.#waiters.close(new Error('stopped before all changes were shown to the adapters'))
+      this.#waiters.close(stoppedBefore())
+      for (const { reject } of this.#recoveries.splice(0)) reject(stoppedBefore())
     }
     try {
       this.#cursor = await this.#options.knowledge.lastChange()
@@ -78,6 +81,15 @@ export class AdapterRunner {
     }
     this.#waiters.reached(this.#cursor)
     this.#following = this.#follow().finally(end)
+  }
+
+  /** Registers everything cached with the adapters once more, between two changes of the log. Rejects if the runner stops before, or the store fails. */
+  recover(): Promise<void> {
+    if (this.#stopping.signal.aborted || this.#following === undefined) return Promise.reject(stoppedBefore())
+    return new Promise((resolve, reject) => {
+      this.#recoveries.push({ resolve, reject })
+      this.#wakeUp()
+    })
   }
 
   /** Resolves when the change at hand is done with. */
@@ -113,6 +125,7 @@ export class AdapterRunner {
     while (!signal.aborted) {
       this.#woken = false
       let more = false
+      await this.#recoverNow()
       try {
         more = await this.#readOn()
       } catch (error) {
@@ -120,6 +133,20 @@ export class AdapterRunner {
       }
       if (more) await nextTurn()
       else await this.#sleep()
+    }
+  }
+
+  async #recoverNow(): Promise<void> {
+    const asked = this.#recoveries.splice(0)
+    if (asked.length === 0) return
+    try {
+      await this.#registerCached()
+      for (const { resolve, reject } of asked) {
+        if (this.#stopping.signal.aborted) reject(stoppedBefore())
+        else resolve()
+      }
+    } catch (error) {
+      for (const { reject } of asked) reject(error)
     }
   }
 
@@ -211,6 +238,10 @@ export class AdapterRunner {
     this.#stopping.abort()
     this.#wake()
   }
+}
+
+function stoppedBefore(): Error {
+  return new Error('stopped before all changes were shown to the adapters')
 }
 
 function handles(adapter: KnowledgeAdapter, rid: Rid): boolean {

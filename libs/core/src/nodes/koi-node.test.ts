@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -67,6 +70,15 @@ const subscribed = (provider: KoiNode, subscriber: KoiNode) =>
 
 const textOf = (node: KoiNode, rid: Rid) => async (): Promise<string | undefined> =>
   (await node.store.read(rid))?.bundle.contents.text
+
+async function unusedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
 
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'koi-node-'))
@@ -190,6 +202,44 @@ describe('a node that stops', () => {
     expect(again.identity.rid).toBe(self)
     await until('the missed note', textOf(again, missed))
     await until('the missed end', async () => ((await again.store.read(gone)) === undefined ? true : undefined))
+  })
+
+  it('registers what it holds with its adapters at each start and when asked, and an adapter that fails stops nothing', async () => {
+    const state = await folder()
+    const shown: string[] = []
+    class FailingNotes extends NotesExtension {
+      override get adapters() {
+        const register = ({ rid }: { rid: Rid }) => {
+          shown.push(rid)
+          if (rid === NoteRID.of('bad')) throw new Error('this adapter cannot')
+        }
+        return [{ name: 'failing', ridTypes: [NoteRID], register }]
+      }
+    }
+    const producer = () => new ProducerNode(options('keeper', { state, domains: [new FailingNotes()] }))
+    const all = [NoteRID.of('bad'), NoteRID.of('good')]
+    const first = await up(producer())
+    for (const rid of all) await first.publish({ rid, contents: {} })
+    await first.idle()
+    expect([shown.splice(0), first.adapterErrors]).toEqual([all, 1])
+    await first.stop()
+
+    const second = await up(producer())
+    expect([shown.splice(0), second.adapterErrors]).toEqual([all, 1])
+    await second.recoverState()
+    expect([shown.splice(0), second.adapterErrors]).toEqual([all, 2])
+    await second.publish({ rid: NoteRID.of('later'), contents: {} })
+    await second.idle()
+    expect(shown).toEqual([NoteRID.of('later')])
+  })
+
+  it('listens on the registry port, and goes by its base URL', async () => {
+    const baseUrl = 'http://127.0.0.1/koi-net'
+    const freePort = await unusedPort()
+    const coordinator = await up(new CoordinatorNode({ ...options('behind-a-proxy'), baseUrl, registryPort: freePort }))
+    expect(coordinator.baseUrl).toBe(baseUrl)
+    const answer = await fetch(`http://127.0.0.1:${freePort}/.well-known/koi-net.json`)
+    expect(await answer.json()).toMatchObject({ rid: coordinator.identity.rid, base_url: baseUrl })
   })
 
   it('refuses the folder of another node, saying which', async () => {

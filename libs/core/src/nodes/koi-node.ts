@@ -123,6 +123,11 @@ export class KoiNode {
     return (this.#stopped ??= this.#stop())
   }
 
+  /** Another name of `stop`. */
+  shutdown(): Promise<void> {
+    return this.stop()
+  }
+
   /**
    * Publishes own knowledge. When this resolves it is durable, and will be cached, and announced to every subscriber, whatever happens to this
    * process. The same `idempotencyKey` again within a day changes nothing. Starts the node if it was not started.
@@ -145,6 +150,12 @@ export class KoiNode {
   async deref(rid: string, options: DerefOptions = {}): Promise<Bundle | undefined> {
     const { parts } = await this.#started()
     return (await parts.resolver.deref(asRid(rid, 'rid'), options))?.bundle
+  }
+
+  /** Registers everything that is cached with the adapters again, as every start does by itself: for an adapter that lost what it held. */
+  async recoverState(): Promise<void> {
+    const { parts } = await this.#started()
+    await parts.adapterRunner.recover()
   }
 
   /** Answers one call of another node; `path` behind the base URL, such as `/events/broadcast`. Never rejects. */
@@ -248,10 +259,14 @@ export class KoiNode {
   }
 
   async #listen(): Promise<HttpServer | undefined> {
-    const { baseUrl, listen } = this.#options
+    const { baseUrl, port, listen } = this.#options
     if (baseUrl === undefined || listen === false) return undefined
-    const { hostname, port, pathname } = new URL(baseUrl)
-    return serveNode(this, { host: hostname, port: Number(port), basePath: pathname.replace(/\/+$/, '') })
+    const url = new URL(baseUrl)
+    return serveNode(this, {
+      host: url.hostname,
+      port: port ?? portOf(url),
+      basePath: url.pathname.replace(/\/+$/, ''),
+    })
   }
 
   async #accept(store: NodeStore, arrival: NewArrival, idempotencyKey: string | undefined): Promise<number> {
@@ -299,6 +314,11 @@ export class KoiNode {
 function firstContactOf({ firstContact: url, firstContactRid }: NodeOptions) {
   if (url === undefined) return undefined
   return { url, rid: firstContactRid === undefined ? undefined : asRid(firstContactRid, 'firstContactRid') }
+}
+
+function portOf({ port, protocol }: URL): number {
+  if (port !== '') return Number(port)
+  return protocol === 'https:' ? 443 : 80
 }
 
 function withPort(baseUrl: string | undefined, port: number | undefined): string | undefined {

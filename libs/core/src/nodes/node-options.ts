@@ -10,6 +10,8 @@ export interface NodeOptions {
    * Where the node answers: `http://host:port/koi-net`. Port 0 takes any that is free. Absent: a partial node, which only calls and polls.
    */
   readonly baseUrl?: string | undefined
+  /** Where it listens when that is not the port of `baseUrl`, such as behind a proxy. */
+  readonly port?: number | undefined
   /** Folder of the key and the store. Absent: both live in memory, and every start is another node. */
   readonly state?: string | undefined
   /** Password of the private key; absent, the key is guarded by its file's mode alone. */
