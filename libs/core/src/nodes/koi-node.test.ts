@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { asRid, defineRidType, edgeRid, nodeNameOf } from '@koi-mcp/protocol'
+import { asRid, contentsOf, defineRidType, edgeRid, nodeNameOf } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import { DomainExtension } from '../domain/domain-extension.ts'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
@@ -14,6 +14,7 @@ import { CoordinatorNode } from './coordinator-node.ts'
 import type { KoiNode } from './koi-node.ts'
 import type { NodeOptions } from './node-options.ts'
 import { ProducerNode } from './producer-node.ts'
+import { PublishError } from './publishing.ts'
 
 const NoteRID = defineRidType('orn:notes.note')
 
@@ -293,6 +294,33 @@ describe('publishing', () => {
     const producer = await up(new ProducerNode(options('producer')))
     await expect(producer.publish(input)).rejects.toThrow(problem)
     expect(await producer.store.listRids({ types: [NoteRID.name] })).toEqual([])
+  })
+
+  it('forgets neither its own profile nor edges, nor what is no RID', async () => {
+    const { consumer, producer } = await network()
+    const edge = edgeRid(producer.identity.rid, consumer.identity.rid)
+    for (const [node, rid, problem] of [
+      [producer, producer.identity.rid, /^rid: orn:koi-net.node is kept by the node itself; forget what it published$/],
+      [consumer, edge, /^rid: orn:koi-net.edge is kept by the node itself/],
+      [consumer, 'nonsense', /^rid/],
+    ] as const) {
+      await expect(node.forget(rid)).rejects.toThrow(problem)
+      await expect(node.forget(rid)).rejects.toThrow(PublishError)
+    }
+    await producer.idle()
+    await consumer.idle()
+    expect(await producer.store.read(producer.identity.rid)).toBeDefined()
+    expect(consumer.graph.edge(producer.identity.rid, consumer.identity.rid)?.profile.status).toBe('APPROVED')
+  })
+
+  it('forgets what is cached under an RID too long to be published', async () => {
+    const producer = await up(new ProducerNode(options('producer')))
+    const rid = NoteRID.of('x'.repeat(200))
+    await producer.store.accept([{ rid, contents: contentsOf({}) }])
+    await producer.idle()
+    await producer.forget(rid)
+    await producer.idle()
+    expect(await producer.store.read(rid)).toBeUndefined()
   })
 })
 

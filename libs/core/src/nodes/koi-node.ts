@@ -27,7 +27,7 @@ import type { NodeOptions, NodeRole } from './node-options.ts'
 import { assembleNode } from './node-parts.ts'
 import type { NodeParts } from './node-parts.ts'
 import { NodeStateError, openState } from './open-state.ts'
-import { toKnowledge } from './publishing.ts'
+import { toForget, toKnowledge } from './publishing.ts'
 import type { Publishable } from './publishing.ts'
 
 /** `place`: where it stands in the node's order of arrivals. */
@@ -140,10 +140,10 @@ export class KoiNode {
     return { rid, place }
   }
 
-  /** Forgets own knowledge, here and at every subscriber. */
+  /** Forgets own knowledge, here and at every subscriber. @throws PublishError for no RID, and for nodes and edges */
   async forget(rid: string): Promise<void> {
     const { store } = await this.#started()
-    await this.#accept(store, { rid: asRid(rid, 'rid'), eventType: 'FORGET' }, undefined)
+    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, undefined)
   }
 
   /** Finds what an RID stands for: the cache, then deref handlers, then (with `network`) the nodes that provide its type. */

@@ -44,6 +44,16 @@ export function toKnowledge(schemas: SchemaRegistry, input: Publishable): { rid:
   return { rid, contents: contentsFor(rid, () => contentsOf(object)) }
 }
 
+/**
+ * Checks what is to be forgotten. Any length: what is cached, however it came, can go.
+ * @throws PublishError
+ */
+export function toForget(text: string): Rid {
+  const rid = parsedRid(text)
+  refuseNetworkTypes(rid, 'forget what it published')
+  return rid
+}
+
 function ridFor(schemas: SchemaRegistry, object: object): string {
   try {
     return schemas.ridFor(object)
@@ -53,23 +63,29 @@ function ridFor(schemas: SchemaRegistry, object: object): string {
 }
 
 function checkedRid(text: string): Rid {
-  let rid: Rid
-  try {
-    rid = asRid(text, 'rid')
-  } catch (error) {
-    throw new PublishError(error instanceof Error ? error.message : String(error), { cause: error })
-  }
+  const rid = parsedRid(text)
   const bytes = Buffer.byteLength(rid)
   if (bytes > REFERENCE_MAX_RID_BYTES) {
     throw new PublishError(
       `rid: is ${bytes} bytes of UTF-8, and other nodes keep at most ${REFERENCE_MAX_RID_BYTES}; shorten it`,
     )
   }
-  const type = ridTypeOf(rid)
-  if (type === KOI_NET_NODE.name || type === KOI_NET_EDGE.name) {
-    throw new PublishError(`rid: ${type} is kept by the node itself; publish another type`)
-  }
+  refuseNetworkTypes(rid, 'publish another type')
   return rid
+}
+
+function parsedRid(text: string): Rid {
+  try {
+    return asRid(text, 'rid')
+  } catch (error) {
+    throw new PublishError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+function refuseNetworkTypes(rid: Rid, fix: string): void {
+  const type = ridTypeOf(rid)
+  if (type !== KOI_NET_NODE.name && type !== KOI_NET_EDGE.name) return
+  throw new PublishError(`rid: ${type} is kept by the node itself; ${fix}`)
 }
 
 function contentsFor(rid: Rid, make: () => Contents): Contents {
