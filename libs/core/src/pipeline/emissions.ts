@@ -6,6 +6,7 @@ import type { Emissions, NewArrival } from '../store/node-store.ts'
 export class EmissionCollector {
   #arrivals: NewArrival[] = []
   #sends: { target: Rid; rid: Rid; eventText: string }[] = []
+  #kept = { arrivals: 0, sends: 0 }
   deadLetter: Error | undefined
 
   push(arrival: NewArrival): void {
@@ -25,6 +26,19 @@ export class EmissionCollector {
     const taken = { arrivals: this.#arrivals, sends: this.#sends }
     this.#arrivals = []
     this.#sends = []
+    this.keep()
     return taken
+  }
+
+  /** A handler ended well: what was collected so far holds, even when one behind it fails. */
+  keep(): void {
+    this.#kept = { arrivals: this.#arrivals.length, sends: this.#sends.length }
+  }
+
+  /** A handler failed for good: what it gave rise to is dropped, or, `whole`, what all of this step did. */
+  fail(error: unknown, whole: boolean): void {
+    this.deadLetter = error instanceof Error ? error : new Error(String(error))
+    this.#arrivals.length = whole ? 0 : this.#kept.arrivals
+    this.#sends.length = whole ? 0 : this.#kept.sends
   }
 }

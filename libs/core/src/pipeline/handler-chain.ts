@@ -39,11 +39,15 @@ export class HandlerChain implements KnowledgeProcessor {
     })
   }
 
-  /** Calls the handlers of one phase that the object passes the filters of, each with what the one before it returned. */
+  /**
+   * Calls the handlers of one phase that the object passes the filters of, each with what the one before it returned.
+   * @param ended called after each that did not fail
+   */
   async run(
     type: HandlerType,
     start: KnowledgeObject,
     context: ProcessorContext,
+    ended?: () => void,
   ): Promise<KnowledgeObject | StopChain> {
     const ridType = ridTypeOf(start.rid)
     let kobj = start
@@ -56,13 +60,17 @@ export class HandlerChain implements KnowledgeProcessor {
         context.log.debug('stopped', { rid: kobj.rid, handler: handler.name, phase: type })
         return STOP_CHAIN
       }
-      if (result === undefined) continue
+      if (result === undefined) {
+        ended?.()
+        continue
+      }
       if (typeof result !== 'object') {
         throw new PermanentError(
           `handler ${handler.name} returned ${String(result)}: return a knowledge object, STOP_CHAIN or nothing`,
         )
       }
       if (result.rid !== kobj.rid) throw new PermanentError(`handler ${handler.name} changed the RID ${kobj.rid}`)
+      ended?.()
       kobj = result
     }
     return kobj

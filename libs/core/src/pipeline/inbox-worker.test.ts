@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { testBundle, testIdentity } from '../../test/peers.ts'
 import { systemClock } from '../clock.ts'
 import { silentLogger } from '../logger.ts'
-import { StoreError } from '../store/node-store.ts'
+import type { LaneLease, PendingArrival } from '../store/node-store.ts'
+import { NO_EMISSIONS, StoreError } from '../store/node-store.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
 import { InboxWorker } from './inbox-worker.ts'
 
@@ -12,7 +13,7 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close()
 })
 
-async function setup(run: () => Promise<void>) {
+async function setup(run: (lease: LaneLease, arrival: PendingArrival) => Promise<void>) {
   const store = await openSqliteStore({ path: ':memory:' })
   opened.push(() => store.close())
   const worker = new InboxWorker({
@@ -40,9 +41,9 @@ describe('the inbox worker', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
     let full = true
     let runs = 0
-    const { store, worker } = await setup(() => {
+    const { store, worker } = await setup((lease, { place }) => {
       runs += 1
-      return full ? Promise.reject(new StoreError('FULL', 'no space')) : Promise.reject(new Error('no use'))
+      return full ? Promise.reject(new StoreError('FULL', 'no space')) : store.finish(lease, place, NO_EMISSIONS)
     })
     worker.start()
     await turns(200)
@@ -54,6 +55,6 @@ describe('the inbox worker', () => {
     full = false
     vi.advanceTimersByTime(1_001)
     await turns(200)
-    expect(await store.inboxState()).toMatchObject({ pending: 0, deadLetters: 1 })
+    expect(await store.inboxState()).toMatchObject({ pending: 0, deadLetters: 0 })
   })
 })

@@ -1,8 +1,8 @@
-import { PermanentError, TransientError } from '../domain/handler-errors.ts'
+import { TransientError } from '../domain/handler-errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
-import { LeaseLostError, NO_EMISSIONS, StoreError } from '../store/node-store.ts'
+import { LeaseLostError } from '../store/node-store.ts'
 import type { Pipeline } from './pipeline.ts'
 
 export interface InboxWorkerOptions {
@@ -80,6 +80,7 @@ export class InboxWorker {
     let pause = this.#pausedUntil - performance.now()
     if (pause > 0) return this.#scanIn(pause)
     pause = SWEEP_MS
+    const since = clock()
     try {
       // Lanes taken side by side share a commit, and so do their steps; twice as many each round, for mostly there is one.
       for (let round = 1; !this.#stopped && this.#lanes < concurrency; round *= 2) {
@@ -87,7 +88,8 @@ export class InboxWorker {
         if ((await this.#take(wanted)) < wanted) break
       }
       const { nextDueAt } = await store.inboxState()
-      if (nextDueAt !== undefined && nextDueAt > clock()) pause = Math.min(SWEEP_MS, nextDueAt - clock())
+      // What was due when the scan began is being worked on, and wakes us when it ends; what became due meanwhile was passed over.
+      if (nextDueAt !== undefined && nextDueAt > since) pause = Math.max(0, Math.min(SWEEP_MS, nextDueAt - clock()))
     } catch (error) {
       log.error(`the store does not answer, the inbox waits: ${String(error)}`)
       pause = OUTAGE_PAUSE_MS
@@ -150,24 +152,17 @@ export class InboxWorker {
   /** Runs one arrival; answers whether the lane may go on. */
   async #run(lease: LaneLease, arrival: PendingArrival): Promise<boolean> {
     const { store, pipeline, log, clock, maxAttempts } = this.#options
-    const fields = { rid: arrival.rid, peer: arrival.source }
     try {
       await pipeline.run(lease, arrival)
       return true
     } catch (error) {
-      if (error instanceof LeaseLostError || (error instanceof StoreError && isOutage(error))) throw error
-      const message = error instanceof Error ? error.message : String(error)
+      if (!(error instanceof TransientError)) throw error
       const attempt = arrival.attempts + 1
-      if (error instanceof TransientError && attempt < maxAttempts) {
-        const dueAt = clock() + (error.delayMs ?? this.#backoff(attempt))
-        log.warn(`will be tried again (attempt ${attempt} of ${maxAttempts}): ${message}`, fields)
-        await store.retryLater(lease, arrival.place, { error: message, dueAt, countAttempt: true })
-        return false
-      }
-      const expected = error instanceof TransientError || error instanceof PermanentError
-      log.error(`put among the dead letters: ${message}`, expected ? fields : { ...fields, error })
-      await store.deadLetter(lease, arrival.place, message, NO_EMISSIONS)
-      return true
+      const dueAt = clock() + (error.delayMs ?? this.#backoff(attempt))
+      const fields = { rid: arrival.rid, peer: arrival.source }
+      log.warn(`will be tried again (attempt ${attempt} of ${maxAttempts}): ${error.message}`, fields)
+      await store.retryLater(lease, arrival.place, { error: error.message, dueAt, countAttempt: true })
+      return false
     }
   }
 
@@ -175,8 +170,4 @@ export class InboxWorker {
     const delay = Math.min(FIRST_RETRY_MS * this.#options.backoffFactor ** (attempt - 1), LONGEST_RETRY_MS)
     return delay * (0.75 + Math.random() / 2)
   }
-}
-
-function isOutage(error: StoreError): boolean {
-  return error.code === 'UNAVAILABLE' || error.code === 'FULL'
 }

@@ -6,10 +6,12 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import type { PeerClient } from '../network/peer-client.ts'
 import { PeerError } from '../network/peer-client.ts'
-import type { LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
+import { LeaseLostError, StoreError } from '../store/node-store.ts'
+import type { ArrivalPhase, LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
 import { EmissionCollector } from './emissions.ts'
 import type { HandlerChain } from './handler-chain.ts'
 import { HandlerType, STOP_CHAIN } from './handler.ts'
+import { outputTargets } from './handlers/basic-handlers.ts'
 import type { ProcessorContext, StopChain } from './handler.ts'
 import type { KnowledgeObject } from './knowledge-object.ts'
 
@@ -35,6 +37,12 @@ export interface AppliedKnowledge {
   readonly contents?: Contents | undefined
 }
 
+/** How far an arrival has come. */
+interface Progress {
+  phase: ArrivalPhase
+  kobj: KnowledgeObject
+}
+
 /**
  * RID → Manifest → Bundle → [cache] → Network → [send] → Final, as the reference's `KnowledgePipeline`. Each arrow across a
  * bracket is one durable step of the store; an arrival met again after a crash goes on behind the last step that was made.
@@ -47,40 +55,60 @@ export class Pipeline {
   }
 
   /**
-   * Takes one arrival from where it stands to its end.
-   * @throws {TransientError} to be tried again later; `PermanentError` and anything else: never will do.
+   * Takes one arrival from where it stands to its end; one that fails for good ends among the dead letters.
+   * @throws {TransientError} to be tried again later.
    * @throws whatever the store throws: an outage, or `LeaseLostError`.
    */
   async run(lease: LaneLease, arrival: PendingArrival): Promise<void> {
     const emitted = new EmissionCollector()
     const context = this.#context(arrival, emitted)
-    let kobj = fromArrival(arrival)
-    if (arrival.phase === 'received') {
-      const reached = await this.#untilCache(kobj, context)
-      if (reached === STOP_CHAIN) return this.#end(lease, arrival, emitted)
-      kobj = await this.#apply(lease, arrival, reached, emitted)
+    const at: Progress = { phase: arrival.phase, kobj: fromArrival(arrival) }
+    try {
+      await this.#advance(lease, arrival.place, at, context, emitted)
+    } catch (error) {
+      if (isToBeTriedAgain(error, context)) throw error
+      emitted.fail(error, at.phase === 'received')
+      const expected = error instanceof TransientError || error instanceof PermanentError
+      const fields = { rid: arrival.rid, peer: arrival.source, ...(expected ? {} : { error }) }
+      this.#options.log.error(`put among the dead letters: ${emitted.deadLetter?.message}`, fields)
     }
-    if (arrival.phase !== 'final') {
-      const networked = await this.#options.handlers.run(HandlerType.Network, kobj, context)
-      if (networked === STOP_CHAIN) return this.#end(lease, arrival, emitted)
-      kobj = networked
-      if (emitted.deadLetter !== undefined) return this.#end(lease, arrival, emitted)
-      await this.#options.store.announce(lease, arrival.place, [...kobj.networkTargets], emitted.take())
-    }
-    await this.#options.handlers.run(HandlerType.Final, kobj, context)
-    await this.#end(lease, arrival, emitted)
-  }
-
-  async #end(lease: LaneLease, arrival: PendingArrival, emitted: EmissionCollector): Promise<void> {
     const { store } = this.#options
     const failure = emitted.deadLetter
-    if (failure === undefined) await store.finish(lease, arrival.place, emitted.take())
-    else await store.deadLetter(lease, arrival.place, failure.message, emitted.take())
+    if (failure === undefined) return store.finish(lease, arrival.place, emitted.take())
+    // The cache has changed, and whoever follows it is told: the failure is that of a handler here.
+    const owed = at.phase === 'network' ? [...outputTargets(context, at.kobj)] : []
+    await store.deadLetter(lease, arrival.place, failure.message, emitted.take(), owed)
+  }
+
+  /** From step to step, noting in `at` what was reached. */
+  async #advance(
+    lease: LaneLease,
+    place: number,
+    at: Progress,
+    context: ProcessorContext,
+    emitted: EmissionCollector,
+  ): Promise<void> {
+    const { handlers, store } = this.#options
+    if (at.phase === 'received') {
+      const reached = await this.#untilCache(at.kobj, context)
+      if (reached === STOP_CHAIN) return
+      at.kobj = await this.#apply(lease, place, reached, emitted)
+      at.phase = 'network'
+    }
+    const handlerEnded = (): void => emitted.keep()
+    if (at.phase === 'network') {
+      const networked = await handlers.run(HandlerType.Network, at.kobj, context, handlerEnded)
+      if (networked === STOP_CHAIN || emitted.deadLetter !== undefined) return
+      at.kobj = networked
+      await store.announce(lease, place, [...networked.networkTargets], emitted.take())
+      at.phase = 'final'
+    }
+    await handlers.run(HandlerType.Final, at.kobj, context, handlerEnded)
   }
 
   async #apply(
     lease: LaneLease,
-    arrival: PendingArrival,
+    place: number,
     kobj: KnowledgeObject & { readonly normalizedEventType: EventType },
     emitted: EmissionCollector,
   ): Promise<KnowledgeObject> {
@@ -88,7 +116,7 @@ export class Pipeline {
     const { rid, source, normalizedEventType: type } = kobj
     const applied = await store.apply(
       lease,
-      arrival.place,
+      place,
       type === 'FORGET'
         ? { kind: 'forget' }
         : { kind: 'write', normalizedEventType: type, bundle: bundleOf(kobj), origin: source },
@@ -179,6 +207,13 @@ export class Pipeline {
       },
     }
   }
+}
+
+/** A handler's own transient failure, while tries are left; and what the store says of itself. */
+function isToBeTriedAgain(error: unknown, { attempt, maxAttempts }: ProcessorContext): boolean {
+  if (error instanceof TransientError) return attempt < maxAttempts
+  if (error instanceof StoreError) return error.code === 'UNAVAILABLE' || error.code === 'FULL'
+  return error instanceof LeaseLostError
 }
 
 function fromArrival(arrival: PendingArrival): KnowledgeObject {

@@ -69,8 +69,7 @@ export class InboxTables {
 
   announce(lease: LaneLease, place: number, targets: readonly Rid[], emissions: Emissions, wake: Wake): void {
     const { rid, normalized_event_type } = this.#lanes.head(lease, place, ['network'])
-    if (normalized_event_type === null) throw new Error(`Arrival ${place} was not applied`)
-    for (const target of new Set(targets)) this.#outbox.queueChange(target, rid, normalized_event_type, wake)
+    this.#queue(rid, normalized_event_type, targets, wake)
     this.#db.run(`UPDATE inbox SET phase = 'final' WHERE place = ?`, place)
     this.#emit(emissions, wake)
   }
@@ -98,8 +97,20 @@ export class InboxTables {
     wake.inbox = true
   }
 
-  deadLetter(lease: LaneLease, place: number, error: string, emissions: Emissions, wake: Wake): void {
-    this.#lanes.head(lease, place, ['received', 'network', 'final'])
+  deadLetter(
+    lease: LaneLease,
+    place: number,
+    error: string,
+    emissions: Emissions,
+    targets: readonly Rid[],
+    wake: Wake,
+  ): void {
+    const { rid, normalized_event_type } = this.#lanes.head(
+      lease,
+      place,
+      targets.length > 0 ? ['network'] : ['received', 'network', 'final'],
+    )
+    this.#queue(rid, normalized_event_type, targets, wake)
     this.#db.run(
       `INSERT INTO dead_letters
          (place, rid, event_type, source, phase, attempts, accepted_at, failed_at, error, manifest, contents)
@@ -132,6 +143,11 @@ export class InboxTables {
       attempts: row.attempts,
       failedAt: row.failed_at,
     }))
+  }
+
+  #queue(rid: Rid, eventType: EventType | null, targets: readonly Rid[], wake: Wake): void {
+    if (eventType === null) return // Nothing was applied yet: the phases say so.
+    for (const target of new Set(targets)) this.#outbox.queueChange(target, rid, eventType, wake)
   }
 
   #emit(emissions: Emissions, wake: Wake): void {

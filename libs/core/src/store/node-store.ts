@@ -44,8 +44,17 @@ export interface NodeStore {
     failure: { error: string; dueAt: number; countAttempt: boolean },
   ): Promise<void>
 
-  /** Moves the arrival to the dead letters, keeping event, error and history; the lane goes on. */
-  deadLetter(lease: LaneLease, place: number, error: string, emissions: Emissions): Promise<void>
+  /**
+   * Moves the arrival to the dead letters, keeping event, error and history; the lane goes on. One in phase `network` is announced to the
+   * `targets` with it, for the cache has changed.
+   */
+  deadLetter(
+    lease: LaneLease,
+    place: number,
+    error: string,
+    emissions: Emissions,
+    targets?: readonly Rid[],
+  ): Promise<void>
 
   /** Gives the lane back; a lease that is lost already is no error. A lease not renewed within its time is lost by itself. */
   releaseLane(lease: LaneLease): Promise<void>

@@ -103,8 +103,15 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.submit((wake) => this.#inbox.retryLater(lease, place, failure, wake))
   }
 
-  deadLetter(lease: port.LaneLease, place: number, error: string, emissions: port.Emissions): Promise<void> {
-    return this.#commits.submit((wake) => this.#inbox.deadLetter(lease, place, error, emissions, wake))
+  deadLetter(
+    lease: port.LaneLease,
+    place: number,
+    error: string,
+    emissions: port.Emissions,
+    targets: readonly Rid[] = [],
+  ): Promise<void> {
+    const rows = targets.length + 2
+    return this.#commits.submit((wake) => this.#inbox.deadLetter(lease, place, error, emissions, targets, wake), rows)
   }
 
   releaseLane(lease: port.LaneLease): Promise<void> {

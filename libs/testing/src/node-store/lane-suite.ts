@@ -204,5 +204,18 @@ export function describeLanes(test: StoreUnderTest): void {
       const pages = (await Promise.all(letters)).map((page) => page.map((one) => one.place))
       expect(pages).toEqual([[second], [place], []])
     })
+
+    it('announce what was cached together with its dead letter, and nothing that was not', async () => {
+      const bundle = bundleOf(dataset('a'))
+      await test.store.accept([arrivalOf(bundle), arrivalOf(bundleOf(dataset('b')))])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      await expect(test.store.deadLetter(lease, place, 'too early', NO_EMISSIONS, [PEER])).rejects.toThrow('phase')
+      await test.store.apply(lease, place, { kind: 'write', normalizedEventType: 'NEW', bundle }, NO_EMISSIONS)
+      await test.store.deadLetter(lease, place, 'no good', NO_EMISSIONS, [PEER, PEER])
+      const batch = await test.store.takeDeliveries(PEER, { owner: 'd', leaseMs: LEASE_MS, limit: 0 })
+      expect(batch?.rids).toEqual([dataset('a')])
+      expect(await test.store.inboxState()).toMatchObject({ pending: 1, deadLetters: 1 })
+    })
   })
 }

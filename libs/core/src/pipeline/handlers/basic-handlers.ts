@@ -45,12 +45,17 @@ export const basicManifestHandler: HandlerFunction = async (processor, kobj) => 
   return { ...kobj, normalizedEventType: 'UPDATE' }
 }
 
+/** Network targets are those of `outputTargets`. (`BasicNetworkOutputFilter`) */
+export const basicNetworkOutputFilter: HandlerFunction = (processor, kobj) => ({
+  ...kobj,
+  networkTargets: outputTargets(processor, kobj),
+})
+
 /**
- * Tells the subscribers of a type that this node provides; of its own profile and edges always; of an edge also its other
- * end; never the node that the news came from. (`BasicNetworkOutputFilter`)
+ * Whom this node owes the news: the subscribers of a type that it provides; of its own profile and edges always; of an edge also
+ * its other end; never the node that the news came from.
  */
-export const basicNetworkOutputFilter: HandlerFunction = (processor, kobj) => {
-  const { identity, graph } = processor
+export function outputTargets({ identity, graph }: ProcessorContext, kobj: KnowledgeObject): ReadonlySet<Rid> {
   const type = ridTypeOf(kobj.rid)
   const targets = new Set<Rid>(kobj.networkTargets)
   let ours = false
@@ -65,5 +70,5 @@ export const basicNetworkOutputFilter: HandlerFunction = (processor, kobj) => {
   }
   if (kobj.source !== undefined) targets.delete(kobj.source)
   targets.delete(identity.rid)
-  return { ...kobj, networkTargets: targets }
+  return targets
 }
