@@ -44,7 +44,7 @@ export type { HttpServer, Served } from './nodes/http-server.ts'
 export { KoiNode } from './nodes/koi-node.ts'
 export type { Published } from './nodes/koi-node.ts'
 export type { NodeEvent } from './nodes/node-event.ts'
-export type { NetworkOptions, NodeOptions } from './nodes/node-options.ts'
+export type { NetworkOptions, NodeOptions, SecurityOptions } from './nodes/node-options.ts'
 export { NodeStateError } from './nodes/open-state.ts'
 export { ProducerNode } from './nodes/producer-node.ts'
 export { PublishError } from './nodes/publishing.ts'
@@ -59,6 +59,7 @@ export type {
   StopChain,
 } from './pipeline/handler.ts'
 export type { KnowledgeObject } from './pipeline/knowledge-object.ts'
+export type { AuthorityMode } from './security/authority.ts'
 export { LeaseLostError, NETWORK_LANE, NO_EMISSIONS, StoreError } from './store/node-store.ts'
 export type {
   Accepted,

@@ -1,4 +1,4 @@
-import { KOI_NET_EDGE, KOI_NET_NODE, parseEdgeProfile, parseNodeProfile, ridTypeOf } from '@koi-mcp/protocol'
+import { edgeRid, KOI_NET_EDGE, KOI_NET_NODE, parseEdgeProfile, parseNodeProfile, ridTypeOf } from '@koi-mcp/protocol'
 import type { Contents, EdgeProfile, NodeProfile, Rid } from '@koi-mcp/protocol'
 import type { KnowledgeReader } from '../knowledge/knowledge-reader.ts'
 import type { NodeGraph } from './node-graph.ts'
@@ -52,7 +52,7 @@ export class NetworkGraph implements NodeGraph {
   }
 
   edge(source: Rid, target: Rid): EdgeEntry | undefined {
-    return this.edgesOf(source).find(({ profile }) => profile.source === source && profile.target === target)
+    return this.#edges.get(edgeRid(source, target))
   }
 
   edges(): readonly EdgeEntry[] {

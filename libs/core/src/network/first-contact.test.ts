@@ -82,6 +82,22 @@ describe('FirstContact', () => {
     expect((await contact().learn(never))?.rid).toBe(other.rid)
   })
 
+  it('knows who it is before it is asked again, from the last time or from the settings', async () => {
+    const { server, contact } = await setup()
+    const node = testIdentity('coordinator', `${server.origin}/koi-net`)
+    server.answer = () => wellKnown(node)
+    const first = contact()
+    await first.recall()
+    expect(first.rid).toBeUndefined()
+    await first.learn(never)
+    expect(first.rid).toBe(node.rid)
+    const restarted = contact()
+    await restarted.recall()
+    expect(restarted.rid).toBe(node.rid)
+    const pinned = testIdentity('pinned').rid
+    expect(contact({ rid: pinned }).rid).toBe(pinned)
+  })
+
   it('refuses a node that is not the configured one', async () => {
     const { server, values, contact } = await setup()
     server.answer = () => wellKnown(testIdentity('coordinator', `${server.origin}/koi-net`))

@@ -33,6 +33,7 @@ const SAY_AGAIN_MS = 30_000
 export class FirstContact {
   readonly #options: FirstContactOptions
   #known: KnownContact | undefined
+  #remembered: Rid | undefined
 
   /** @throws FirstContactError when the URL is none */
   constructor(options: FirstContactOptions) {
@@ -48,6 +49,18 @@ export class FirstContact {
   /** What is known so far; for the address book. */
   get known(): KnownContact | undefined {
     return this.#known
+  }
+
+  /** Who it is, as far as that is certain: found there in this run, pinned, or remembered. */
+  get rid(): Rid | undefined {
+    return this.#known?.rid ?? this.#options.rid ?? this.#remembered
+  }
+
+  /** Recalls who was found there in an earlier run. */
+  async recall(): Promise<void> {
+    const { store, url } = this.#options
+    const remembered = await store.getValue(rememberedAs(url))
+    this.#remembered = remembered === undefined ? undefined : asRid(remembered)
   }
 
   /**
@@ -91,7 +104,7 @@ export class FirstContact {
 
   async #trust(wellKnown: WellKnown): Promise<KnownContact> {
     const { url, rid: pinned, store, log } = this.#options
-    const key = `first-contact/${url}`
+    const key = rememberedAs(url)
     const remembered = await store.getValue(key)
     if (pinned !== undefined && pinned !== wellKnown.rid) {
       throw new FirstContactError(
@@ -132,3 +145,5 @@ export class FirstContact {
     return given.origin === announced.origin ? base_url : given.origin + announced.pathname
   }
 }
+
+const rememberedAs = (url: string): string => `first-contact/${url}`

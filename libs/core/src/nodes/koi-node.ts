@@ -85,7 +85,10 @@ export class KoiNode {
       catchUp: (node, types) => this.#running?.parts.catchUps.request(node, types),
     })
     this.processor = this.handlers
-    registerDefaultHandlers(this.handlers, this.subscriptions)
+    registerDefaultHandlers(this.handlers, this.subscriptions, {
+      mode: options.security?.authority ?? 'origin',
+      firstContact: () => this.#running?.parts.contact?.rid,
+    })
     this.registry.configureNode(this, options.domainNames)
   }
 
@@ -245,6 +248,7 @@ export class KoiNode {
       this.#running = running
       try {
         await parts.graph.load(store)
+        await parts.contact?.recall()
         running.background = await joinNetwork({ ...running, subscriptions: this.subscriptions, log, signal })
       } catch (error) {
         await this.#close(running)

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { DomainExtension } from '../domain/domain-extension.ts'
 import type { Logger } from '../logger.ts'
+import type { AuthorityMode } from '../security/authority.ts'
 
 /** What an application says to embed a node. */
 export interface NodeOptions {
@@ -29,6 +30,7 @@ export interface NodeOptions {
    */
   readonly listen?: boolean | undefined
   readonly network?: NetworkOptions | undefined
+  readonly security?: SecurityOptions | undefined
   /** `full` (default): acknowledged survives the loss of power. `normal`: it survives the end of the process. */
   readonly durability?: 'full' | 'normal' | undefined
   readonly log?: Logger | undefined
@@ -46,6 +48,14 @@ export interface NetworkOptions {
   readonly backoffFactor?: number | undefined
   /** How often a partial node polls, in milliseconds; default 5,000. */
   readonly pollIntervalMs?: number | undefined
+}
+
+export interface SecurityOptions {
+  /**
+   * Who changes knowledge that others told: `origin` (default), whom it is about, whom it came from, or whom this node asked for it; `open`, anyone.
+   * What this node published itself nobody else changes in either.
+   */
+  readonly authority?: AuthorityMode | undefined
 }
 
 /** What a kind of node brings to the assembly. */

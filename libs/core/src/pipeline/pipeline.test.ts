@@ -45,6 +45,8 @@ function producer(): ProducerNode {
     listen: false,
     domains: [new Notes()],
     network: { maxRetries: 3, connectTimeoutMs: 50 },
+    // Here anyone's events go through the phases; who may speak about what is in `security/`.
+    security: { authority: 'open' },
   })
   nodes.push(node)
   return node

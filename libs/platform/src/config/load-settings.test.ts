@@ -28,7 +28,7 @@ describe('loadSettings', () => {
       node: { name: 'koi-mcp', port: 9000, host: '127.0.0.1' },
       network: { connect_timeout: 10, request_timeout: 30, max_retries: 3, backoff_factor: 1.5 },
       persistence: { storage_type: 'file', storage_path: '.koi/storage', durability: 'full' },
-      security: { enable_auth: false, auth_provider: 'none', auth_config: {} },
+      security: { authority: 'origin', enable_auth: false, auth_provider: 'none', auth_config: {} },
       logging: { level: 'info', format: 'auto' },
       domains: { data_catalog: { enabled: true, config: {} } },
     })

@@ -6,7 +6,7 @@ export function nodeOptions(
   { settings, baseUrl, log }: NodeContext,
   domains: readonly DomainExtension[],
 ): NodeOptions & { readonly baseUrl: string } {
-  const { node, network, persistence } = settings
+  const { node, network, persistence, security } = settings
   return {
     name: node.name,
     baseUrl,
@@ -23,6 +23,7 @@ export function nodeOptions(
       maxRetries: network.max_retries,
       backoffFactor: network.backoff_factor,
     },
+    security: { authority: security.authority },
     log,
   }
 }

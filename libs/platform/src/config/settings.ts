@@ -116,6 +116,11 @@ export class PersistenceSettings {
 
 /** Section `security`. */
 export class SecuritySettings {
+  /** Who changes knowledge that others told: whom it is about, whom it came from, or whom this node asked for it; `open`: anyone. */
+  @Setting('text', 'origin')
+  @Must('be origin or open', isOneOf(['origin', 'open']))
+  authority: 'origin' | 'open' = 'origin'
+
   @Setting('boolean', 'false')
   @Must('be false: authentication of users is not in this release yet', (value) => value !== true)
   @Must('be true or false', isBoolean)

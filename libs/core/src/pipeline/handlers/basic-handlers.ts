@@ -1,49 +1,49 @@
 import { compareTimestamps, KOI_NET_EDGE, KOI_NET_NODE, parseEdgeProfile, ridTypeOf } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import type { StoredBundle } from '../../store/node-store.ts'
+import { whyWithoutAuthority } from '../../security/authority.ts'
+import type { AuthorityRules } from '../../security/authority.ts'
 import type { HandlerFunction, HandlerResult, ProcessorContext } from '../handler.ts'
 import { STOP_CHAIN } from '../handler.ts'
 import type { KnowledgeObject } from '../knowledge-object.ts'
 
-/** Nobody else may speak about this node's own RID; a FORGET means delete. (`BasicRidHandler`) */
-export const basicRidHandler: HandlerFunction = async (processor, kobj): Promise<HandlerResult> => {
-  if (kobj.rid === processor.identity.rid && kobj.source !== undefined) {
-    processor.log.debug('dropped: only this node speaks about itself', { peer: kobj.source })
-    return STOP_CHAIN
+/** Nobody else may speak about this node's own RID, nor anyone without authority over another; a FORGET means delete. (`BasicRidHandler`) */
+export const basicRidHandler =
+  (authority: AuthorityRules): HandlerFunction =>
+  async (processor, kobj): Promise<HandlerResult> => {
+    if (kobj.rid === processor.identity.rid && kobj.source !== undefined) {
+      processor.log.debug('dropped: only this node speaks about itself', { peer: kobj.source })
+      return STOP_CHAIN
+    }
+    // With a manifest it is asked below: what is repeated is no news, and no offence either.
+    if (kobj.manifest !== undefined) return undefined
+    const cached = await processor.read(kobj.rid)
+    if (kobj.eventType === 'FORGET' && cached === undefined) return STOP_CHAIN
+    const why = whyWithoutAuthority(kobj, cached, processor, authority)
+    if (why !== undefined) return dropped(processor, kobj, why)
+    return kobj.eventType === 'FORGET' ? { ...kobj, normalizedEventType: 'FORGET' } : undefined
   }
-  if (kobj.eventType !== 'FORGET') return undefined
-  if (isOursAlone(kobj, await processor.read(kobj.rid))) return dropForeign(processor, kobj)
-  return { ...kobj, normalizedEventType: 'FORGET' }
-}
 
-/**
- * What this node made itself, nobody else changes or forgets; the reference lets anyone. (Edges have two ends: `EdgeNegotiationHandler` sees to
- * them.)
- */
-function isOursAlone({ rid, source }: KnowledgeObject, cached: StoredBundle | undefined): boolean {
-  if (source === undefined || cached === undefined || cached.origin !== undefined) return false
-  return ridTypeOf(rid) !== KOI_NET_EDGE.name
-}
-
-function dropForeign({ log }: ProcessorContext, { rid, source }: KnowledgeObject): typeof STOP_CHAIN {
-  log.warn('dropped: only this node changes its own knowledge', { rid, peer: source })
+function dropped({ log }: ProcessorContext, { rid, source }: KnowledgeObject, why: string): typeof STOP_CHAIN {
+  log.warn(`dropped: ${why}`, { rid, peer: source })
   return STOP_CHAIN
 }
 
 /** Same hash or not newer: nothing to do. Else NEW or UPDATE, by what is cached. (`BasicManifestHandler`) */
-export const basicManifestHandler: HandlerFunction = async (processor, kobj) => {
-  if (kobj.manifest === undefined) return undefined
-  const cached = await processor.read(kobj.rid)
-  if (cached === undefined) return { ...kobj, normalizedEventType: 'NEW' }
-  const known = cached.bundle.manifest
-  if (known.sha256_hash === kobj.manifest.sha256_hash) return STOP_CHAIN
-  if (isOursAlone(kobj, cached)) return dropForeign(processor, kobj)
-  if (compareTimestamps(kobj.manifest.timestamp, known.timestamp) <= 0) {
-    processor.log.debug('dropped: not newer than what is cached', { rid: kobj.rid, peer: kobj.source })
-    return STOP_CHAIN
+export const basicManifestHandler =
+  (authority: AuthorityRules): HandlerFunction =>
+  async (processor, kobj) => {
+    if (kobj.manifest === undefined) return undefined
+    const cached = await processor.read(kobj.rid)
+    const known = cached?.bundle.manifest
+    if (known?.sha256_hash === kobj.manifest.sha256_hash) return STOP_CHAIN
+    if (known !== undefined && compareTimestamps(kobj.manifest.timestamp, known.timestamp) <= 0) {
+      processor.log.debug('dropped: not newer than what is cached', { rid: kobj.rid, peer: kobj.source })
+      return STOP_CHAIN
+    }
+    const why = whyWithoutAuthority(kobj, cached, processor, authority)
+    if (why !== undefined) return dropped(processor, kobj, why)
+    return { ...kobj, normalizedEventType: cached === undefined ? 'NEW' : 'UPDATE' }
   }
-  return { ...kobj, normalizedEventType: 'UPDATE' }
-}
 
 /** Network targets are those of `outputTargets`. (`BasicNetworkOutputFilter`) */
 export const basicNetworkOutputFilter: HandlerFunction = (processor, kobj) => ({

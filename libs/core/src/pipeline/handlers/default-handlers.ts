@@ -1,4 +1,5 @@
 import { KOI_NET_EDGE, KOI_NET_NODE } from '@koi-mcp/protocol'
+import type { AuthorityRules } from '../../security/authority.ts'
 import type { KnowledgeProcessor } from '../handler.ts'
 import { HandlerType } from '../handler.ts'
 import type { Subscriptions } from '../subscriptions.ts'
@@ -17,11 +18,16 @@ const NODES = [KOI_NET_NODE]
 const EDGES = [KOI_NET_EDGE]
 
 /** What every node does with knowledge, before the handlers of its domains. */
-export function registerDefaultHandlers(processor: KnowledgeProcessor, subscriptions: Subscriptions): void {
-  processor.registerHandler(HandlerType.Rid, { name: 'basicRid' }, basicRidHandler)
-  processor.registerHandler(HandlerType.Manifest, { name: 'basicManifest' }, basicManifestHandler)
+export function registerDefaultHandlers(
+  processor: KnowledgeProcessor,
+  subscriptions: Subscriptions,
+  authority: AuthorityRules,
+): void {
+  processor.registerHandler(HandlerType.Rid, { name: 'basicRid' }, basicRidHandler(authority))
+  processor.registerHandler(HandlerType.Manifest, { name: 'basicManifest' }, basicManifestHandler(authority))
   processor.registerHandler(HandlerType.Bundle, { name: 'secureProfile', ridTypes: NODES }, secureProfileHandler)
-  processor.registerHandler(HandlerType.Bundle, { name: 'edgeNegotiation', ridTypes: EDGES }, edgeNegotiationHandler)
+  const negotiation = edgeNegotiationHandler(authority)
+  processor.registerHandler(HandlerType.Bundle, { name: 'edgeNegotiation', ridTypes: EDGES }, negotiation)
   processor.registerHandler(HandlerType.Network, { name: 'networkOutput' }, basicNetworkOutputFilter)
   processor.registerHandler(
     HandlerType.Network,

@@ -1,5 +1,7 @@
 import { KOI_NET_EDGE, KOI_NET_NODE, edgeProfileContents, edgeRid, parseEdgeProfile } from '@koi-mcp/protocol'
 import type { Contents, EdgeProfile } from '@koi-mcp/protocol'
+import { whyWithoutAuthority } from '../../security/authority.ts'
+import type { AuthorityRules } from '../../security/authority.ts'
 import type { HandlerFunction, HandlerResult, ProcessorContext } from '../handler.ts'
 import { STOP_CHAIN } from '../handler.ts'
 import type { KnowledgeObject } from '../knowledge-object.ts'
@@ -8,26 +10,38 @@ import type { KnowledgeObject } from '../knowledge-object.ts'
  * Approves, refuses or drops edges that come from outside. An edge of ours is believed, and forgotten, only from its other end, and never
  * when it arrives approved without our proposal (the reference takes both). (`EdgeNegotiationHandler`; wire: Handshake and edges, 4)
  */
-export const edgeNegotiationHandler: HandlerFunction = (processor, kobj) => {
-  if (kobj.contents === undefined) return undefined
-  if (kobj.normalizedEventType === 'FORGET') return forgetting(processor, kobj, kobj.contents)
-  let edge: EdgeProfile
-  try {
-    edge = parseEdgeProfile(kobj.contents)
-  } catch (error) {
-    return drop(processor, kobj, `malformed edge: ${String(error)}`)
+export const edgeNegotiationHandler =
+  (authority: AuthorityRules): HandlerFunction =>
+  (processor, kobj) => {
+    if (kobj.contents === undefined) return undefined
+    if (kobj.normalizedEventType === 'FORGET') return forgetting(processor, kobj, kobj.contents)
+    let edge: EdgeProfile
+    try {
+      edge = parseEdgeProfile(kobj.contents)
+    } catch (error) {
+      return drop(processor, kobj, `malformed edge: ${String(error)}`)
+    }
+    if (kobj.rid !== edgeRid(edge.source, edge.target))
+      return drop(processor, kobj, 'the edge RID is not that of its ends')
+    if (edge.source === edge.target) return drop(processor, kobj, 'an edge from a node to itself')
+    if (kobj.source === undefined) return undefined
+    const self = processor.identity.rid
+    if (edge.source === self) return asProvider(processor, kobj, edge)
+    if (edge.target === self) return asSubscriber(processor, kobj, edge)
+    return betweenOthers(processor, kobj, authority)
   }
-  if (kobj.rid !== edgeRid(edge.source, edge.target))
-    return drop(processor, kobj, 'the edge RID is not that of its ends')
-  if (edge.source === edge.target) return drop(processor, kobj, 'an edge from a node to itself')
-  if (kobj.source === undefined) return undefined
-  const self = processor.identity.rid
-  if (edge.source === self) return asProvider(processor, kobj, edge)
-  if (edge.target === self) return asSubscriber(processor, kobj, edge)
-  return undefined
+
+/** Its contents may have been fetched only now. */
+async function betweenOthers(
+  processor: ProcessorContext,
+  kobj: KnowledgeObject,
+  authority: AuthorityRules,
+): Promise<HandlerResult> {
+  const why = whyWithoutAuthority(kobj, await processor.read(kobj.rid), processor, authority)
+  return why === undefined ? undefined : drop(processor, kobj, why)
 }
 
-/** Another's word on an edge between others is relayed; our own, such as behind a forgotten node, counts always. */
+/** Of edges between others it was asked before; our own word, such as behind a forgotten node, counts always. */
 function forgetting(processor: ProcessorContext, kobj: KnowledgeObject, cached: Contents): HandlerResult {
   const { source, target } = parseEdgeProfile(cached)
   const isOurs = [source, target].includes(processor.identity.rid)
