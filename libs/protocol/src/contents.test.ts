@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest'
 
 import { vectors } from '../test/vectors.ts'
 import { bundleText, generateBundle, parseBundle } from './bundle.ts'
-import { contentsOf, MAX_CONTENTS_DEPTH, parseContents, sha256Contents, storedContents } from './contents.ts'
+import {
+  contentsOf,
+  MAX_CONTENTS_DEPTH,
+  MAX_CONTENTS_VALUES,
+  parseContents,
+  sha256Contents,
+  storedContents,
+} from './contents.ts'
 import { generateManifest, parseManifest } from './manifest.ts'
 import { asRid } from './rid.ts'
 
@@ -56,6 +63,17 @@ describe('contents', () => {
     expect(contentsOf(JSON.parse(deepest) as object).text).toBe(deepest)
     expect(() => parseContents(nested(197))).toThrow('contents: is nested deeper than 196 levels')
     expect(() => contentsOf(JSON.parse(nested(197)) as object)).toThrow(/is nested too deep/)
+  })
+
+  it('hold a bounded number of values, and texts of any length', () => {
+    const holding = (values: number) => `{"a":[${'0,'.repeat(values - 3)}0]}`
+    const most = holding(MAX_CONTENTS_VALUES)
+    expect(parseContents(most).text).toBe(most)
+    expect(() => parseContents(holding(MAX_CONTENTS_VALUES + 1))).toThrow('contents: hold more than 100000 JSON values')
+    expect(() => contentsOf(JSON.parse(holding(MAX_CONTENTS_VALUES + 1)) as object)).toThrow(
+      'contents: hold more than 100000 JSON values',
+    )
+    expect(parseContents(`{"text":"${'[{,'.repeat(1_000_000)}"}`).value).toEqual({ text: '[{,'.repeat(1_000_000) })
   })
 
   it('hash by what they say, not by how they are written [MAN-1]', () => {

@@ -6,6 +6,7 @@ import { membersOf, sound } from './fields.ts'
 import { printJson } from './json-print.ts'
 import { MAX_JSON_DEPTH, parseJson } from './json-text.ts'
 import type { JsonNode, JsonObject, JsonValue } from './json-text.ts'
+import { hasMoreValues } from './json-tokens.ts'
 
 /** A bundle's contents: their JSON text, which is signed, stored and served on, and what it says. Contents are always an object. */
 export interface Contents {
@@ -18,14 +19,21 @@ export interface Contents {
 export const MAX_CONTENTS_DEPTH = MAX_JSON_DEPTH - 4
 
 /**
+ * Strings, numbers, lists and objects in the contents of one bundle, at any depth: whoever looks at them parses them in one go (adapters, search,
+ * the MCP gateway), and this is what that costs at most. Texts in them may be as long as a message.
+ */
+export const MAX_CONTENTS_VALUES = 100_000
+
+/**
  * Our own object as contents. Later changes to the object change nothing here.
  *
  * @throws ProtocolError for what JSON or the protocol cannot carry (NaN, half surrogate pairs, nesting above
- *   `MAX_CONTENTS_DEPTH`), with the path to it
+ *   `MAX_CONTENTS_DEPTH`), with the path to it, and for more than `MAX_CONTENTS_VALUES`
  */
 export function contentsOf(value: object): Contents {
   const text = printJson(value, MAX_CONTENTS_DEPTH, 'contents')
   if (!text.startsWith('{')) throw new ProtocolError('contents', 'must be an object')
+  checkValues(text, 'contents')
   return storedContents(text)
 }
 
@@ -38,7 +46,13 @@ export function parseContents(text: string): Contents {
 export function contentsFromNode(node: JsonNode, path: string): Contents {
   membersOf(node, path)
   sound(node, path)
+  checkValues(node.text, path)
   return { text: node.text, value: node.value as JsonObject }
+}
+
+function checkValues(text: string, path: string): void {
+  if (hasMoreValues(text, MAX_CONTENTS_VALUES))
+    throw new ProtocolError(path, `hold more than ${MAX_CONTENTS_VALUES} JSON values`, { code: 'too_many' })
 }
 
 /** Contents whose text this library has made or checked before, as read back from a store: nothing is checked again. */

@@ -3,8 +3,8 @@
  * another node is told, one of the four answers the protocol has for a refused envelope.
  */
 
-/** What is wrong with an input: not JSON at all, JSON of the wrong shape, or JSON nested too deep to be passed on. */
-export type ProtocolErrorCode = 'not_json' | 'malformed' | 'too_deep'
+/** What is wrong with an input: not JSON at all, JSON of the wrong shape, nested too deep to be passed on, or more than is taken at once. */
+export type ProtocolErrorCode = 'not_json' | 'malformed' | 'too_deep' | 'too_many'
 
 /** Malformed input. `path` names the field, as in `payload.events[3].manifest.timestamp`; empty for the whole. */
 export class ProtocolError extends Error {

@@ -18,6 +18,15 @@ function everyNode(node: JsonNode): JsonNode[] {
   return [node, ...[...(node.members?.values() ?? []), ...(node.items ?? [])].flatMap(everyNode)]
 }
 
+function refusal(text: string, maxValues: number | undefined): string | undefined {
+  try {
+    scanJson(text, maxValues === undefined ? {} : { maxValues })
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
 describe('JSON text', () => {
   it('has parts whose text and value agree, as JSON.parse reads them', () => {
     fc.assert(
@@ -112,6 +121,15 @@ describe('JSON text', () => {
     const deep = 1_000_000
     expect(scanJson(`${'['.repeat(deep)}${']'.repeat(deep)}`).node.defect?.code).toBe('too_deep')
     expect(parseJson(`["${'\\/'.repeat(8 * deep)}"]`).text).toHaveLength(8 * deep + 4)
+  })
+
+  it('is refused for its number of values before anything is parsed, whatever they are', () => {
+    const texts = ['[1,2]', '{"a":1,"b":2}', '[[1]]', '["a,[{",",\\\",["]', '[1,2', '[[', '["', '"']
+    expect(texts.map((text) => refusal(text, 3))).toEqual(texts.map((text) => refusal(text, undefined)))
+    expect(texts.slice(0, 4).map((text) => refusal(text, 2))).toEqual(
+      texts.slice(0, 4).map(() => 'holds more than 2 JSON values'),
+    )
+    expect(refusal('['.repeat(16_000_000), 1_000_000)).toBe('holds more than 1000000 JSON values')
   })
 
   it.each([[new Uint8Array([0x22, 0xff, 0x22])], [new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])]])(

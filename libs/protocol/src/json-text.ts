@@ -6,7 +6,18 @@
  * what the grammar allows and the protocol does not: see `JsonDefect`.
  */
 import { ProtocolError } from './errors.ts'
-import { endOfScalar, endOfString, isReferenceNumber, isSpace, QUOTE, referenceText } from './json-tokens.ts'
+import {
+  COMMA,
+  endOfScalar,
+  endOfString,
+  hasMoreValues,
+  isReferenceNumber,
+  isSpace,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  referenceText,
+} from './json-tokens.ts'
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
 export interface JsonObject {
@@ -45,6 +56,8 @@ const SPAN_DEPTH = 5
 export interface JsonLimits {
   /** Deepest nesting taken; `MAX_JSON_DEPTH` unless told otherwise. */
   readonly maxDepth?: number
+  /** Text with more values (of any kind, at any depth) is refused before it is parsed; any number unless told otherwise. */
+  readonly maxValues?: number
 }
 
 /** UTF-8 bytes to text; anything that is not UTF-8 is refused, and a byte order mark is not JSON either. */
@@ -59,6 +72,8 @@ export function decodeUtf8(bytes: Uint8Array): string {
 /** Parses JSON, keeping each part's text exactly as received. `canonical` says whether the reference would print it the same. */
 export function scanJson(text: string, limits: JsonLimits = {}): { node: JsonNode; canonical: boolean } {
   if (!text.isWellFormed()) throw new ProtocolError('', 'has half a surrogate pair', { code: 'not_json' })
+  if (limits.maxValues !== undefined && hasMoreValues(text, limits.maxValues))
+    throw new ProtocolError('', `holds more than ${limits.maxValues} JSON values`, { code: 'too_many' })
   let value: JsonValue
   try {
     value = JSON.parse(text) as JsonValue
@@ -79,11 +94,8 @@ export function parseJson(text: string, limits: JsonLimits = {}): JsonNode {
   return canonical ? node : scanJson(referenceText(text), limits).node
 }
 
-const COMMA = 0x2c
 const COLON = 0x3a
-const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
-const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 
 const DUPLICATE: JsonDefect = { problem: 'has the same name twice in one object', code: 'malformed' }

@@ -2,17 +2,38 @@
 import { numberText } from './json-number.ts'
 
 export const QUOTE = 0x22
+export const COMMA = 0x2c
+export const OPEN_OBJECT = 0x7b
+export const OPEN_ARRAY = 0x5b
 const BACKSLASH = 0x5c
 
 export function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 }
 
-/** The place behind a string's closing quote. `start` is at its opening quote. */
+/** The place behind a string's closing quote, 0 where it has none. `start` is at its opening quote. */
 export function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
-  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
   return end + 1
+}
+
+/**
+ * Whether JSON text, sound or not, has more values than that: each one but the outermost stands behind a comma or an opening bracket (so an empty
+ * list counts for two). Counted before anything is parsed, for it is values, not bytes, that cost time and memory.
+ */
+export function hasMoreValues(text: string, most: number): boolean {
+  if (text.length <= most) return false
+  let values = 1
+  for (let at = 0; at < text.length && values <= most; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) {
+      at = endOfString(text, at) - 1
+      // A string without an end: what is behind its opening quote is no value.
+      if (at < 0) return false
+    } else if (code === COMMA || code === OPEN_OBJECT || code === OPEN_ARRAY) values++
+  }
+  return values > most
 }
 
 /** The place behind a number, `true`, `false` or `null`. */

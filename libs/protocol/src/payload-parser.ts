@@ -60,13 +60,23 @@ export interface ReceivedPayloads {
   bundles_payload: ReceivedBundles
 }
 
+export interface PayloadLimits {
+  /** A list with more items is refused as a whole; any number unless told otherwise. */
+  readonly maxItems?: number
+}
+
 /**
  * Reads the payload of an envelope as the type that its path calls for (`ENDPOINTS`).
  *
  * @throws ProtocolError when the payload itself, not an item of its lists, is not what it should be
  */
-export function parsePayload<T extends PayloadType>(payload: JsonNode, type: T): ReceivedPayloads[T] {
+export function parsePayload<T extends PayloadType>(
+  payload: JsonNode,
+  type: T,
+  limits: PayloadLimits = {},
+): ReceivedPayloads[T] {
   const members = membersOf(payload, 'payload')
+  checkLists(members, limits.maxItems ?? Infinity)
   // The reference lets an absent type fall back to its default.
   const given = members.get('type')
   if (given !== undefined) oneOf(given, [type], 'payload.type')
@@ -106,16 +116,33 @@ const PARSERS: { readonly [T in PayloadType]: (members: Members) => ReceivedPayl
   }),
 }
 
+function checkLists(members: Members, maxItems: number): void {
+  for (const [name, { items = [] }] of members) {
+    if (items.length <= maxItems) continue
+    const problem = `has ${items.length} items, and at most ${maxItems} are taken at once`
+    throw new ProtocolError(`payload.${name}`, problem, { code: 'too_many' })
+  }
+}
+
 function items<T>(node: JsonNode, path: string, read: (item: JsonNode, path: string) => T): readonly Item<T>[] {
-  return itemsOf(node, path).map((item, index) => {
-    try {
-      return { ok: read(sound(item, `${path}[${index}]`), `${path}[${index}]`) }
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      const rid = ridIn(item)
-      return rid === undefined ? { error } : { error, rid }
-    }
-  })
+  const { stackTraceLimit } = Error
+  // A list of nothing but nonsense is an error an item: where in this program it was found is no use, and most of what it costs.
+  Error.stackTraceLimit = 0
+  try {
+    return itemsOf(node, path).map((item, index) => itemOf(item, `${path}[${index}]`, read))
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+function itemOf<T>(item: JsonNode, path: string, read: (item: JsonNode, path: string) => T): Item<T> {
+  try {
+    return { ok: read(sound(item, path), path) }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    const rid = ridIn(item)
+    return rid === undefined ? { error } : { error, rid }
+  }
 }
 
 function rids(members: Members, name: string): readonly Item<Rid>[] {

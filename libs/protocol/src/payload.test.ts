@@ -139,6 +139,21 @@ describe('payloads', () => {
     expect(() => parsePayload(parseJson(text), type)).toThrow(message)
   })
 
+  it('are refused when a list is longer than is taken at once, and not at that length', () => {
+    const payload = parseJson('{"rids":["x:1","x:2"]}')
+    expect(parsePayload(payload, 'fetch_bundles', { maxItems: 2 }).rids).toHaveLength(2)
+    expect(() => parsePayload(payload, 'fetch_bundles', { maxItems: 1 })).toThrow(
+      'payload.rids: has 2 items, and at most 1 are taken at once',
+    )
+  })
+
+  it('cost little when every item is nonsense, and leave the traces of other errors as they are', () => {
+    const before = Error.stackTraceLimit
+    const { rids } = parsePayload(parseJson('{"rids":[1]}'), 'fetch_bundles')
+    expect(rids[0]?.error?.stack).toBe('ProtocolError: payload.rids[0]: must be a string, is a number')
+    expect([before > 0, Error.stackTraceLimit]).toEqual([true, before])
+  })
+
   it('keep their good events beside the bad ones [EVT-3]', () => {
     const good = eventText(eventFromBundle('NEW', BUNDLE))
     const bad = [

@@ -134,6 +134,23 @@ describe('what is no envelope', () => {
     })
   })
 
+  it('answers 422 to more than is taken at once, and takes that much', async () => {
+    const { call } = await setup()
+    const asking = (count: number) => {
+      const rids = Array.from({ length: count }, (_, index) => DATASET.of(`${index}`))
+      return call('/bundles/fetch', envelopeOf(peer, us.rid, payloadText({ type: 'fetch_bundles', rids })))
+    }
+    expect(payloadOf(await asking(10_000), 'bundles_payload').not_found).toHaveLength(10_000)
+    expect(await asking(100_000)).toMatchObject({
+      status: 422,
+      body: '{"detail":[{"type":"too_many","loc":["body","payload","rids"],"msg":"has 100000 items, and at most 10000 are taken at once"}]}',
+    })
+    expect(await call('/bundles/fetch', `[${'0,'.repeat(1_000_000)}0]`)).toMatchObject({
+      status: 422,
+      body: '{"detail":[{"type":"too_many","loc":["body"],"msg":"holds more than 1000000 JSON values"}]}',
+    })
+  })
+
   it.each([
     ['no UTF-8', Buffer.from([0x7b, 0xff, 0x7d])],
     ['no JSON', '{'],
@@ -231,6 +248,27 @@ describe('/events/broadcast', () => {
     clock.now += 25 * 3_600_000
     await call('/events/broadcast', body)
     expect(await drain(store)).toHaveLength(1)
+  })
+
+  it('takes 10,000 events of one envelope in order, in steps, and goes on behind those that were made', async () => {
+    const { store } = await setup()
+    const sizes: number[] = []
+    let left = 3
+    const accept: NodeStore['accept'] = async (arrivals, once) => {
+      if (left-- === 0) throw new StoreError('UNAVAILABLE', 'for a moment')
+      const accepted = await store.accept(arrivals, once)
+      sizes.push(accepted.repeated ? 0 : arrivals.length)
+      return accepted
+    }
+    const { call } = await setup({ store: storeWith(store, { accept }) })
+    const rids = Array.from({ length: 10_000 }, (_, index) => DATASET.of(`${index % 5_000}`))
+    const body = broadcast(...rids.map((rid) => eventText(forgetEvent(rid))))
+    expect((await call('/events/broadcast', body)).status).toBe(503)
+    expect((await call('/events/broadcast', body)).status).toBe(200)
+    expect((await call('/events/broadcast', body)).status).toBe(200)
+    const thousand = (count: number) => Array.from({ length: count }, () => 1_000)
+    expect(sizes).toEqual([...thousand(3), 0, 0, 0, ...thousand(7), ...thousand(10).map(() => 0)])
+    expect((await drain(store)).map(({ rid }) => rid)).toEqual(rids)
   })
 
   it('is durable when it answers', async () => {
@@ -360,6 +398,23 @@ describe('fetching', () => {
     expect(payload.bundles.map(({ ok }) => ok?.contents.text)).toEqual([three[0]!.contents.text])
     expect(payload.not_found.map(({ ok }) => ok)).toEqual([DATASET.of('lost')])
     expect(payload.deferred.map(({ ok }) => ok)).toEqual(rids.slice(2))
+  })
+
+  it('lets others have their turn between the parts of a large reply', async () => {
+    const { call, store } = await setup()
+    await cache(store, three)
+    let turns = 0
+    const count = (): void => {
+      turns += 1
+      ticking = setImmediate(count)
+    }
+    let ticking = setImmediate(count)
+    const rids = Array.from({ length: 2_000 }, (_, index) => DATASET.of(`${index}`))
+    await call('/bundles/fetch', ask({ type: 'fetch_bundles', rids }))
+    const forBundles = turns
+    await call('/manifests/fetch', ask({ type: 'fetch_manifests', rid_types: [], rids }))
+    clearImmediate(ticking)
+    expect([forBundles, turns - forBundles].map((parts) => parts >= 10)).toEqual([true, true])
   })
 
   it('gives one bundle however large it is', async () => {

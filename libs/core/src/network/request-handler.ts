@@ -27,6 +27,10 @@ import { servePoll } from './serve-poll.ts'
 interface RequestLimits {
   /** Of a request's body; default 16 MiB. */
   readonly maxBodyBytes: number
+  /** JSON values in one body, of any kind and at any depth: they are what time and memory go into; default 1,000,000. */
+  readonly maxValues: number
+  /** Events in one envelope, RIDs asked for at once, RID types named; default 10,000. */
+  readonly maxItems: number
   /** RIDs above this many UTF-8 bytes are not taken; default 187, where files of the reference's cache end. */
   readonly maxRidBytes: number
   /** Of the bundles in one reply; those beyond it are `deferred`; default 8 MiB. */
@@ -41,6 +45,8 @@ interface RequestLimits {
 
 const DEFAULT_REQUEST_LIMITS: RequestLimits = {
   maxBodyBytes: 16 * 1024 * 1024,
+  maxValues: 1_000_000,
+  maxItems: 10_000,
   maxRidBytes: 187,
   maxBundleBytes: 8 * 1024 * 1024,
   maxPollBytes: 4 * 1024 * 1024,
@@ -86,7 +92,7 @@ export async function handleRequest(path: string, body: Uint8Array, deps: Reques
   if (!isEndpointPath(path)) return detailReply(404, 'Not Found')
   if (body.length > limits.maxBodyBytes) return detailReply(413, `The body is longer than ${limits.maxBodyBytes} bytes`)
   try {
-    return await answer(path, parseEnvelope(body), { ...deps, limits })
+    return await answer(path, parseEnvelope(body, limits), { ...deps, limits })
   } catch (error) {
     if (error instanceof ProtocolError) {
       deps.log.info('refused a malformed request', { path, error: error.message })
@@ -114,7 +120,7 @@ async function answer(
   const { identity, graph, mayCall } = deps
   const source = envelope.source_node
   // Read before it is verified: a stranger's key comes inside the payload.
-  const payload = parsePayload(envelope.payload, ENDPOINTS[path].request)
+  const payload = parsePayload(envelope.payload, ENDPOINTS[path].request, deps.limits)
   const known =
     graph.profile(source) ?? (payload.type === 'events_payload' ? introducedProfile(source, payload) : undefined)
   authenticateEnvelope(envelope, known?.public_key, identity.rid)

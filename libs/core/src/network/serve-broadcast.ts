@@ -2,9 +2,14 @@ import { envelopeFingerprint } from '@koi-mcp/protocol'
 import type { ReceivedEvents, UnverifiedEnvelope } from '@koi-mcp/protocol'
 import { arrivalsOf } from './event-arrivals.ts'
 import type { ServiceContext } from './request-handler.ts'
+import { chunks } from './serve-fetch.ts'
+
+/** Events of one envelope in one step of the store, which takes some 10 ms for so many; other requests get their turn between two steps. */
+const ACCEPTED_AT_ONCE = 1_000
 
 /**
- * Takes the events of a verified envelope; when this resolves they are durable. The same envelope again changes nothing, for as long as it is
+ * Takes the events of a verified envelope, in order; when this resolves they are durable. A large envelope is taken in several steps: where one
+ * fails the sender is not told 200, and the same envelope sent again goes on behind the steps that were made. The same envelope again changes nothing, for as long as it is
  * remembered: an old FORGET and NEW, sent once more by whoever recorded them, would undo what came after. (Two honest FORGETs of one RID have the
  * same text; their signatures differ.)
  */
@@ -15,8 +20,13 @@ export async function serveBroadcast(
 ): Promise<void> {
   const arrivals = arrivalsOf(payload.events, source, { self: identity.rid, maxRidBytes: limits.maxRidBytes, log })
   if (arrivals.length === 0) return
-  const once = { key: `envelope/${envelopeFingerprint(envelope)}`, until: clock() + limits.replayMs }
-  const { repeated } = await store.accept(arrivals, once)
-  if (repeated) log.info('an envelope came again, nothing changed', { peer: source })
-  else log.debug('took events', { peer: source, count: arrivals.length })
+  const key = `envelope/${envelopeFingerprint(envelope)}`
+  const until = clock() + limits.replayMs
+  let taken = 0
+  for (const [index, chunk] of [...chunks(arrivals, ACCEPTED_AT_ONCE)].entries()) {
+    const { repeated } = await store.accept(chunk, { key: index === 0 ? key : `${key}/${index}`, until })
+    if (!repeated) taken += chunk.length
+  }
+  if (taken === 0) log.info('an envelope came again, nothing changed', { peer: source })
+  else log.debug('took events', { peer: source, count: taken })
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { bundleText } from '@koi-mcp/protocol'
 import type {
   Bundle,
@@ -13,6 +14,7 @@ import type {
 } from '@koi-mcp/protocol'
 import type { ServiceContext } from './request-handler.ts'
 
+// The store reads a part in a few milliseconds, and other requests get their turn before the next.
 const RIDS_A_PAGE = 1_000
 const MANIFESTS_AT_ONCE = 200
 const BUNDLES_AT_ONCE = 20
@@ -45,6 +47,7 @@ export async function serveManifests(
       manifests.push(manifest)
       bytes += Buffer.byteLength(manifest.text)
     }
+    await nextTurn()
     if (bytes <= limits.maxListBytes) continue
     log.warn('left manifests out of a reply: there are more than one reply holds', {
       peer: source,
@@ -80,6 +83,7 @@ export async function serveBundles(
       if (bundles.length > 0 && bytes > limits.maxBundleBytes) deferred.push(rid)
       else bundles.push(bundle)
     }
+    await nextTurn()
   }
   return { type: 'bundles_payload', bundles, not_found, deferred }
 }
@@ -101,6 +105,7 @@ async function listed(
       log.warn('left RIDs out of a reply: there are more than one reply holds', { peer: source, count: rids.length })
       return rids
     }
+    await nextTurn()
   }
 }
 
