@@ -48,6 +48,8 @@ export interface NetworkOptions {
   readonly backoffFactor?: number | undefined
   /** How often a partial node polls, in milliseconds; default 5,000. */
   readonly pollIntervalMs?: number | undefined
+  /** How far in the future what other nodes tell may be dated, in milliseconds; default a day. */
+  readonly maxClockSkewMs?: number | undefined
 }
 
 export interface SecurityOptions {

@@ -68,7 +68,20 @@ export function assembleNode(material: NodeMaterial) {
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
   const catchUps = new CatchUps({ self, client, store, log, backoff })
   const resolver = new Resolver({ self, client, graph, store, log, clock, signal })
-  const pipeline = new Pipeline({ handlers, store, graph, identity, client, log, signal, maxAttempts, onApplied })
+  const { maxClockSkewMs } = network
+  const pipeline = new Pipeline({
+    handlers,
+    store,
+    graph,
+    identity,
+    client,
+    log,
+    clock,
+    maxClockSkewMs,
+    signal,
+    maxAttempts,
+    onApplied,
+  })
   const inbox = new InboxWorker({
     store,
     pipeline,

@@ -1,5 +1,6 @@
 import type { Bundle, Contents, EventType, Rid } from '@koi-mcp/protocol'
-import { sha256Contents } from '@koi-mcp/protocol'
+import { microsOf, parseTimestamp, sha256Contents } from '@koi-mcp/protocol'
+import type { Clock } from '../clock.ts'
 import { PermanentError, TransientError } from '../domain/handler-errors.ts'
 import type { NetworkGraph } from '../graph/network-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
@@ -22,6 +23,9 @@ export interface PipelineOptions {
   readonly identity: NodeIdentity
   readonly client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>
   readonly log: Logger
+  readonly clock: Clock
+  /** How far in the future what others tell may be dated (`network.max_clock_skew`); default a day. */
+  readonly maxClockSkewMs?: number | undefined
   readonly signal: AbortSignal
   /** Runs of one object before it becomes a dead letter (`network.max_retries`). */
   readonly maxAttempts: number
@@ -42,6 +46,8 @@ interface Progress {
   phase: ArrivalPhase
   kobj: KnowledgeObject
 }
+
+const DAY_MS = 24 * 3_600_000
 
 /**
  * RID → Manifest → Bundle → [cache] → Network → [send] → Final, as the reference's `KnowledgePipeline`. Each arrow across a
@@ -146,7 +152,7 @@ export class Pipeline {
       if (kobj === STOP_CHAIN) return STOP_CHAIN
       const whole = await this.#withContents(kobj)
       if (whole === undefined) return STOP_CHAIN
-      const wrong = mismatch(whole)
+      const wrong = mismatch(whole) ?? this.#fromTheFuture(whole)
       if (wrong !== undefined) {
         log.warn(`dropped: ${wrong}`, { rid: kobj.rid, peer: kobj.source })
         return STOP_CHAIN
@@ -156,6 +162,15 @@ export class Pipeline {
     kobj = await this.#options.handlers.run(HandlerType.Bundle, kobj, context)
     if (kobj === STOP_CHAIN || kobj.normalizedEventType === undefined) return STOP_CHAIN
     return { ...kobj, normalizedEventType: kobj.normalizedEventType }
+  }
+
+  /** It would count as newest until that day. Our own knowledge may have to follow such a date (`NodeStore.accept`). */
+  #fromTheFuture({ source, manifest }: KnowledgeObject): string | undefined {
+    const { clock, maxClockSkewMs = DAY_MS } = this.#options
+    if (source === undefined || manifest === undefined) return undefined
+    const latest = microsOf(new Date(clock() + maxClockSkewMs))
+    if (parseTimestamp(manifest.timestamp) <= latest) return undefined
+    return `dated ${manifest.timestamp}, more than ${maxClockSkewMs / 1_000} s in the future (network.max_clock_skew)`
   }
 
   async #withManifest(kobj: KnowledgeObject): Promise<KnowledgeObject | undefined> {

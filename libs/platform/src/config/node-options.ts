@@ -22,6 +22,7 @@ export function nodeOptions(
       requestTimeoutMs: network.request_timeout * 1000,
       maxRetries: network.max_retries,
       backoffFactor: network.backoff_factor,
+      maxClockSkewMs: network.max_clock_skew * 1000,
     },
     security: { authority: security.authority },
     log,

@@ -86,6 +86,11 @@ export class NetworkSettings {
   @Setting('number', '1.5')
   @Must('be a number from 1 to 10', isNumber(1, 10))
   backoff_factor = 1.5
+
+  /** How far in the future what other nodes tell may be dated. */
+  @Setting('number', '86400')
+  @Must('be a number of seconds from 1 to 31536000 (a year)', isNumber(1, 31_536_000))
+  max_clock_skew = 86_400
 }
 
 const LATER_STORAGE = ['redis', 'postgres']

@@ -1,0 +1,122 @@
+/** A node written by somebody else: what it says and answers is the test's to choose. */
+import {
+  BROADCAST_EVENTS_PATH,
+  contentsOf,
+  edgeProfileContents,
+  eventFromBundle,
+  eventText,
+  FETCH_MANIFESTS_PATH,
+  FETCH_RIDS_PATH,
+  forgetEvent,
+  formatTimestamp,
+  generateBundle,
+  isEndpointPath,
+  microsOf,
+  nodeProfileContents,
+  parseEnvelope,
+  parsePayload,
+  payloadText,
+  POLL_EVENTS_PATH,
+} from '@koi-mcp/protocol'
+import type { Bundle, Item, KoiEvent, NodeProfile, Rid } from '@koi-mcp/protocol'
+import type { NodeIdentity } from '../src/identity/node-identity.ts'
+import type { KoiNode } from '../src/nodes/koi-node.ts'
+import { envelopeOf, eventsPayload, newEvent, requestOf, testIdentity, testServer, until } from './peers.ts'
+import type { Answer } from './peers.ts'
+
+export class Outsider {
+  readonly identity: NodeIdentity
+  /** What it serves when it is asked. */
+  readonly holds = new Map<Rid, Bundle>()
+  /** Texts of the events that its next poller is given. */
+  queued: string[] = []
+  /** Paths it was called at, behind its base URL. */
+  readonly calls: string[] = []
+  /** Events it was told. */
+  readonly heard: KoiEvent[] = []
+  readonly stop: () => Promise<void>
+
+  private constructor(identity: NodeIdentity, stop: () => Promise<void>) {
+    this.identity = identity
+    this.stop = stop
+  }
+
+  static async start(provides: readonly string[] = [], name = 'outsider'): Promise<Outsider> {
+    const server = await testServer()
+    const outsider = new Outsider(testIdentity(name, `${server.origin}/koi-net`, provides), () => server.close())
+    server.answer = ({ path, body }) => outsider.#answer(path.replace('/koi-net', ''), body)
+    return outsider
+  }
+
+  get rid(): Rid {
+    return this.identity.rid
+  }
+
+  /** Posts a payload to one of the node's endpoints, signed. */
+  async call(node: KoiNode, path: string, payload: string): Promise<{ status: number; body: string }> {
+    const body = envelopeOf(this.identity, node.identity.rid, payload)
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(`${node.baseUrl}${path}`, { method: 'POST', headers, body })
+    return { status: response.status, body: await response.text() }
+  }
+
+  /** Says something and waits until the node has worked it off. */
+  async tell(node: KoiNode, ...eventTexts: readonly string[]): Promise<void> {
+    const { status, body } = await this.call(node, BROADCAST_EVENTS_PATH, eventsPayload(...eventTexts))
+    if (status !== 200) throw new Error(`the node answered ${status}: ${body}`)
+    await worked(node)
+  }
+
+  introduce(node: KoiNode): Promise<void> {
+    return this.tell(node, newEvent(this.profileBundle()))
+  }
+
+  /** Lets the node, which has learnt what this one provides, subscribe. */
+  async approve(node: KoiNode): Promise<void> {
+    const subscriber = node.identity.rid
+    await until(() => node.graph.edge(this.rid, subscriber) !== undefined)
+    const proposed = node.graph.edge(this.rid, subscriber)!
+    const edge = edgeProfileContents({ ...proposed.profile, status: 'APPROVED' })
+    await this.tell(node, updateEvent(bundleNow(proposed.rid, edge.value as object)))
+  }
+
+  /** Its profile, now. */
+  profileBundle(change: Partial<NodeProfile> = {}): Bundle {
+    return bundleNow(this.rid, nodeProfileContents({ ...this.identity.profile, ...change }).value as object)
+  }
+
+  #answer(path: string, body: Buffer): Answer {
+    this.calls.push(path)
+    if (path === BROADCAST_EVENTS_PATH) {
+      this.heard.push(...requestOf(body, 'events_payload').events.flatMap(({ ok }) => ok ?? []))
+      return { status: 200, body: 'null' }
+    }
+    if (!isEndpointPath(path)) return { status: 404, body: '' }
+    const { source_node: caller, payload } = parseEnvelope(body)
+    const reply = (text: string): Answer => ({ status: 200, body: envelopeOf(this.identity, caller, text) })
+    if (path === POLL_EVENTS_PATH) return reply(eventsPayload(...this.queued.splice(0)))
+    const of = (rids: readonly Item<Rid>[]): Bundle[] => rids.flatMap(({ ok }) => (ok && this.holds.get(ok)) ?? [])
+    if (path === FETCH_RIDS_PATH) return reply(payloadText({ type: 'rids_payload', rids: [...this.holds.keys()] }))
+    if (path === FETCH_MANIFESTS_PATH) {
+      const manifests = of(parsePayload(payload, 'fetch_manifests').rids).map(({ manifest }) => manifest)
+      return reply(payloadText({ type: 'manifests_payload', manifests, not_found: [] }))
+    }
+    const bundles = of(parsePayload(payload, 'fetch_bundles').rids)
+    return reply(payloadText({ type: 'bundles_payload', bundles, not_found: [], deferred: [] }))
+  }
+}
+
+/** Waits for the inbox alone. */
+export const worked = (node: KoiNode): Promise<void> => until(async () => (await node.store.inboxState()).pending === 0)
+
+let stamps = 0n
+/** A bundle made now, or in so many seconds; each is newer than the one before. */
+export const bundleNow = (rid: Rid, contents: object, inSeconds = 0): Bundle =>
+  generateBundle(
+    rid,
+    contentsOf(contents),
+    formatTimestamp(microsOf(new Date(Date.now() + inSeconds * 1_000)) + (stamps += 1n)),
+  )
+
+export const updateEvent = (bundle: Bundle): string => eventText(eventFromBundle('UPDATE', bundle))
+export const forgetText = (rid: Rid): string => eventText(forgetEvent(rid))
