@@ -24,6 +24,8 @@ export type {
   SchemaRegistration,
   TransformerRegistration,
 } from './domain/schema-registry.ts'
+export { FAULT_STEPS } from './fault-points.ts'
+export type { FaultPoint, Faults } from './fault-points.ts'
 export type { NodeGraph } from './graph/node-graph.ts'
 export { KeyFileError } from './identity/key-file.ts'
 export type { NodeIdentity } from './identity/node-identity.ts'

@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { KnowledgeAdapter } from '../domain/adapter.ts'
 import { KoiMcpRegistry } from '../domain/koi-mcp-registry.ts'
+import { replyWithFaults } from '../fault-points.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { KnowledgeChange, KnowledgeReader } from '../knowledge/knowledge-reader.ts'
@@ -166,7 +167,10 @@ export class KoiNode {
     const running = this.#running
     if (running === undefined) return unavailableReply('This node is starting or stopping, try again', 1)
     const { identity, store, parts } = running
-    return handleRequest(path, body, { identity, store, graph: parts.graph, log: this.#log, clock: this.#clock })
+    const deps = { identity, store, graph: parts.graph, log: this.#log, clock: this.#clock }
+    const reply = await handleRequest(path, body, deps)
+    const { faults } = this.#options
+    return faults === undefined ? reply : replyWithFaults(path, reply, faults)
   }
 
   /** The JSON of `GET /.well-known/koi-net.json`: who answers at this host. */
@@ -241,6 +245,7 @@ export class KoiNode {
         log,
         clock,
         signal,
+        faults: this.#options.faults,
         onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, clock())),
         onChange: (change) => this.#tell(this.#changeListeners, () => change),
       })

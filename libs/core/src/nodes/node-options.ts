@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { DomainExtension } from '../domain/domain-extension.ts'
+import type { Faults } from '../fault-points.ts'
 import type { Logger } from '../logger.ts'
 import type { AuthorityMode } from '../security/authority.ts'
 
@@ -35,6 +36,8 @@ export interface NodeOptions {
   readonly durability?: 'full' | 'normal' | undefined
   readonly log?: Logger | undefined
   readonly clock?: Clock | undefined
+  /** For tests: called at the named points of an event's way through the node, where it may end the process, throw or wait. */
+  readonly faults?: Faults | undefined
 }
 
 export interface NetworkOptions {

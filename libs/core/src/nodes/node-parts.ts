@@ -2,6 +2,8 @@ import type { Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import { AdapterRunner } from '../domain/adapter-runner.ts'
 import type { KnowledgeAdapter } from '../domain/adapter.ts'
+import { adapterWithFaults, clientWithFaults } from '../fault-points.ts'
+import type { Faults } from '../fault-points.ts'
 import { NetworkGraph } from '../graph/network-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
@@ -37,6 +39,7 @@ export interface NodeMaterial {
   readonly clock: Clock
   /** Aborted when the node stops. */
   readonly signal: AbortSignal
+  readonly faults: Faults | undefined
   readonly onApplied: (applied: AppliedKnowledge) => void
   readonly onChange: (change: KnowledgeChange) => void
 }
@@ -49,7 +52,7 @@ const LANES_AT_ONCE = 64
 
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
-  const { identity, store, handlers, adapters, network, log, clock, signal, onApplied, onChange } = material
+  const { identity, store, handlers, adapters, network, log, clock, signal, faults, onApplied, onChange } = material
   const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
@@ -94,7 +97,7 @@ export function assembleNode(material: NodeMaterial) {
   })
   const delivery = new DeliveryWorker({
     store,
-    client: direct,
+    client: faults === undefined ? direct : clientWithFaults(direct, faults),
     graph,
     addressOf,
     ownProfileEvent: () => profileEvents.introduction(),
@@ -114,7 +117,11 @@ export function assembleNode(material: NodeMaterial) {
     clock,
     intervalMs: network.pollIntervalMs ?? 5_000,
   })
-  const adapterRunner = new AdapterRunner({ knowledge: store, adapters, log })
+  const adapterRunner = new AdapterRunner({
+    knowledge: store,
+    adapters: faults === undefined ? adapters : adapters.map((adapter) => adapterWithFaults(adapter, faults)),
+    log,
+  })
   adapterRunner.onChange(onChange)
   return { http, graph, contact, client, catchUps, resolver, inbox, delivery, handshaker, poller, adapterRunner }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { generateKeyPair } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
+import { storeWithFaults } from '../fault-points.ts'
 import { loadOrCreateKey } from '../identity/key-file.ts'
 import { makeIdentity } from '../identity/make-identity.ts'
 import type { IdentityOptions } from '../identity/make-identity.ts'
@@ -19,7 +20,7 @@ export class NodeStateError extends Error {
 
 /** Who the node is and what it holds, from its state folder or, without one, made anew in memory. The caller closes the store. */
 export async function openState(
-  { name, state, keyPassword, durability = 'full' }: NodeOptions,
+  { name, state, keyPassword, durability = 'full', faults }: NodeOptions,
   { baseUrl, provides, clock, log }: Pick<IdentityOptions, 'baseUrl' | 'provides'> & { clock: Clock; log: Logger },
 ): Promise<{ identity: NodeIdentity; store: NodeStore }> {
   if (state !== undefined) await mkdir(state, { recursive: true, mode: 0o700 })
@@ -34,7 +35,7 @@ export async function openState(
     await store.close()
     throw error
   }
-  return { identity, store }
+  return { identity, store: faults === undefined ? store : storeWithFaults(store, faults) }
 }
 
 const OWNER_KEY = 'node/rid'
