@@ -311,13 +311,16 @@ describe('publishing', () => {
     expect(node.calls.filter(([name]) => name === 'forget')).toEqual([])
   })
 
-  it('says so when the disk is full, and when to come again', async () => {
-    node.failing = new StoreError('FULL', 'inside')
+  it.each([
+    ['FULL', 'The disk of this node is full'],
+    ['DAMAGED', 'The store of this node is damaged; its log says what to do'],
+  ] as const)('says so when the store is %s, and when to come again', async (code, message) => {
+    node.failing = new StoreError(code, 'inside')
     const { status, body, headers } = await post('/publish', '{"rid":"a:b","contents":{}}')
     expect([status, headers.get('retry-after'), JSON.parse(body)]).toEqual([
       503,
       '1',
-      error(503, 'Service Unavailable', 'The disk of this node is full'),
+      error(503, 'Service Unavailable', message),
     ])
   })
 })

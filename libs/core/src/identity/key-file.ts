@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { open, readFile, mkdir, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   generateKeyPair,
@@ -10,6 +10,7 @@ import {
   publicKeyOf,
   publicKeyToDerBase64,
 } from '@koi-mcp/protocol'
+import type { Logger } from '../logger.ts'
 
 /** The private key cannot be read or opened; the message names the file and the fix. */
 export class KeyFileError extends Error {
@@ -17,41 +18,75 @@ export class KeyFileError extends Error {
 }
 
 /**
- * Reads the node's private key (PKCS#8 PEM, encrypted where a password is given), or makes one on the first start. A new key is on disk, synced and
- * complete, before it is used: written beside its place and moved there.
- * @throws KeyFileError where the file cannot be read, or its password is missing or wrong
+ * Reads the node's private key (PKCS#8 PEM, encrypted where a password is given); `undefined` where there is no file.
+ * @throws KeyFileError where the file cannot be read, others may read it, or its password is missing or wrong
  */
-export async function loadOrCreateKey(path: string, password: string | undefined): Promise<KeyObject> {
-  const pem = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw new KeyFileError(`cannot read the private key ${path}: ${error.message}`, { cause: error })
-  })
-  if (pem === undefined) return createKey(path, password)
+export async function loadKey(path: string, password: string | undefined, log: Logger): Promise<KeyObject | undefined> {
+  let pem: string
+  let mode: number
+  try {
+    pem = await readFile(path, 'utf8')
+    mode = (await stat(path)).mode
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new KeyFileError(`cannot read the private key ${path}: ${messageOf(error)}`, { cause: error })
+  }
+  checkMode(path, mode, log)
+  return openKey(path, pem, password)
+}
+
+/** @throws KeyFileError naming the file, where the text is no key or its password is missing or wrong */
+function openKey(path: string, pem: string, password: string | undefined): KeyObject {
   try {
     return password === undefined ? openPlain(pem) : privateKeyFromPem(pem, password)
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
-    throw new KeyFileError(`cannot open the private key ${path}: ${detail}`, { cause: error })
+    throw new KeyFileError(`cannot open the private key ${path}: ${messageOf(error)}`, { cause: error })
   }
 }
 
-async function createKey(path: string, password: string | undefined): Promise<KeyObject> {
+/**
+ * Makes a private key. It is on disk, synced and complete, when this resolves: written beside its place and moved there.
+ * @throws KeyFileError where it cannot be written
+ */
+export async function createKey(path: string, password: string | undefined): Promise<KeyObject> {
   const key = generateKeyPair().privateKey
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const fresh = `${path}.new`
-  const file = await open(fresh, 'w', 0o600)
   try {
-    await file.writeFile(
-      password === undefined ? key.export({ type: 'pkcs8', format: 'pem' }) : privateKeyToPem(key, password),
-    )
-    await file.sync()
-  } finally {
-    await file.close()
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    const file = await open(fresh, 'w', 0o600)
+    try {
+      await file.writeFile(
+        password === undefined ? key.export({ type: 'pkcs8', format: 'pem' }) : privateKeyToPem(key, password),
+      )
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(fresh, path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    await rm(fresh, { force: true }).catch(() => undefined)
+    throw new KeyFileError(`cannot write the private key ${path}: ${messageOf(error)}`, { cause: error })
   }
-  await rename(fresh, path)
-  const folder = await open(dirname(path), 'r')
-  await folder.sync().finally(() => folder.close())
   return key
+}
+
+/** What was made or renamed in a folder survives the loss of power from here on. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  await folder.sync().finally(() => folder.close())
+}
+
+/** Volumes of Kubernetes give files to a group, so that a group alone is only warned of. Windows has no such modes. */
+function checkMode(path: string, mode: number, log: Logger): void {
+  if (process.platform === 'win32') return
+  const fix = `chmod 600 ${path}`
+  if ((mode & 0o007) !== 0) throw new KeyFileError(`everybody on this machine may use the private key ${path}: ${fix}`)
+  if ((mode & 0o070) !== 0) log.warn(`the group of the private key's file may use it: ${fix}`, { path })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** A key kept without a password is guarded by the file's mode alone. */

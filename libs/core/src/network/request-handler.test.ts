@@ -284,7 +284,7 @@ describe('/events/broadcast', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it.each(['UNAVAILABLE', 'FULL'] as const)(
+  it.each(['UNAVAILABLE', 'FULL', 'DAMAGED'] as const)(
     'answers 503 with the time to come back when the store is %s',
     async (code) => {
       const { store } = await setup()

@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises'
+import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { generateKeyPair } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import { storeWithFaults } from '../fault-points.ts'
-import { loadOrCreateKey } from '../identity/key-file.ts'
+import { createKey, KeyFileError, loadKey } from '../identity/key-file.ts'
 import { makeIdentity } from '../identity/make-identity.ts'
 import type { IdentityOptions } from '../identity/make-identity.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
@@ -18,24 +18,37 @@ export class NodeStateError extends Error {
   readonly code = 'NODE_STATE'
 }
 
-/** Who the node is and what it holds, from its state folder or, without one, made anew in memory. The caller closes the store. */
+const keyFile = (state: string): string => join(state, 'private.pem')
+const storeFile = (state: string): string => join(state, 'knowledge.db')
+
+/**
+ * Who the node is and what it holds, from its state folder or, without one, made anew in memory. The caller closes the store. A key that is
+ * there is opened before the store is touched, and one is made only for a store that has no owner.
+ */
 export async function openState(
   { name, state, keyPassword, durability = 'full', faults }: NodeOptions,
   { baseUrl, provides, clock, log }: Pick<IdentityOptions, 'baseUrl' | 'provides'> & { clock: Clock; log: Logger },
 ): Promise<{ identity: NodeIdentity; store: NodeStore }> {
-  if (state !== undefined) await mkdir(state, { recursive: true, mode: 0o700 })
-  const privateKey =
-    state === undefined ? generateKeyPair().privateKey : await loadOrCreateKey(join(state, 'private.pem'), keyPassword)
-  const identity = makeIdentity({ name, baseUrl, privateKey, provides })
-  const path = state === undefined ? ':memory:' : join(state, 'knowledge.db')
+  const found = state === undefined ? generateKeyPair().privateKey : await loadKey(keyFile(state), keyPassword, log)
+  const path = state === undefined ? ':memory:' : storeFile(state)
   const store = await openSqliteStore({ path, durability, clock, log })
   try {
+    const privateKey = found ?? (await firstKey(store, state ?? '', keyPassword))
+    const identity = makeIdentity({ name, baseUrl, privateKey, provides })
     await claimStore(store, identity.rid)
+    return { identity, store: faults === undefined ? store : storeWithFaults(store, faults) }
   } catch (error) {
     await store.close()
     throw error
   }
-  return { identity, store: faults === undefined ? store : storeWithFaults(store, faults) }
+}
+
+async function firstKey(store: NodeStore, state: string, password: string | undefined): Promise<KeyObject> {
+  const owner = await store.getValue(OWNER_KEY)
+  if (owner === undefined) return createKey(keyFile(state), password)
+  throw new KeyFileError(
+    `the private key ${keyFile(state)} is missing, and the store beside it belongs to ${owner}: put the key back from a backup (koi-mcp restore), or give this node a folder of its own`,
+  )
 }
 
 const OWNER_KEY = 'node/rid'

@@ -227,8 +227,7 @@ export class Pipeline {
 /** A handler's own transient failure, while tries are left; and what the store says of itself. */
 function isToBeTriedAgain(error: unknown, { attempt, maxAttempts }: ProcessorContext): boolean {
   if (error instanceof TransientError) return attempt < maxAttempts
-  if (error instanceof StoreError) return error.code === 'UNAVAILABLE' || error.code === 'FULL'
-  return error instanceof LeaseLostError
+  return error instanceof StoreError || error instanceof LeaseLostError
 }
 
 function fromArrival(arrival: PendingArrival): KnowledgeObject {

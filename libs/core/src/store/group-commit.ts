@@ -93,6 +93,12 @@ export class GroupCommit {
   #runBatch(): void {
     const wake: Wake = { changes: false, inbox: false, outbox: false }
     const outcomes: Outcome[] = []
+    const { damage } = this.#db
+    if (damage !== undefined) {
+      // Nothing more is written into a damaged file, nor acknowledged.
+      for (const step of this.#queue.splice(0)) step.reject(damage)
+      return
+    }
     try {
       this.#db.exec('BEGIN IMMEDIATE')
     } catch (error) {

@@ -2,11 +2,16 @@ import { DatabaseSync } from 'node:sqlite'
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
 import { StoreError } from './node-store.ts'
 
+export const DAMAGE_FIX =
+  'Put back a backup (koi-mcp restore), or move the store away and start again: the node then keeps its name and catches up from its peers'
+
 /** One SQLite connection: statements prepared once, failures of the file turned into `StoreError`s that say the fix. */
 export class SqliteDatabase {
   readonly #db: DatabaseSync
   readonly #location: string
   readonly #statements = new Map<string, StatementSync>()
+  #damage: StoreError | undefined
+  #onDamage: ((damage: StoreError) => void) | undefined
 
   /** @param location a file's path, or `:memory:` @throws StoreError */
   constructor(location: string) {
@@ -41,6 +46,16 @@ export class SqliteDatabase {
 
   get isOpen(): boolean {
     return this.#db.isOpen
+  }
+
+  /** What was found damaged while it was used: from then on whoever writes may destroy more. */
+  get damage(): StoreError | undefined {
+    return this.#damage
+  }
+
+  /** Told once, when damage is met for the first time. */
+  onDamage(listener: (damage: StoreError) => void): void {
+    this.#onDamage = listener
   }
 
   close(): void {
@@ -80,10 +95,7 @@ export class SqliteDatabase {
         )
       case 11: // SQLITE_CORRUPT
       case 26: // SQLITE_NOTADB
-        return failure(
-          'DAMAGED',
-          `The store ${where} is damaged: put back a copy of it, or move it away and start again; the node then keeps its name and catches up from its peers`,
-        )
+        return this.#damaged(failure('DAMAGED', `The store ${where} is damaged. ${DAMAGE_FIX}`))
       case 13: // SQLITE_FULL
         return failure(
           'FULL',
@@ -103,6 +115,14 @@ export class SqliteDatabase {
       default:
         return this.#closed(error)
     }
+  }
+
+  #damaged(damage: StoreError): StoreError {
+    if (this.#damage === undefined) {
+      this.#damage = damage
+      this.#onDamage?.(damage)
+    }
+    return damage
   }
 
   #closed(error: unknown): unknown {

@@ -23,6 +23,7 @@ export interface SqliteNodeStoreParts {
   readonly log: Logger
   readonly onCommit: (report: CommitReport) => void
   readonly beforeClose: () => void
+  readonly afterClose: () => void
 }
 
 /**
@@ -42,9 +43,10 @@ export class SqliteNodeStore implements port.NodeStore {
   readonly #deliveries: DeliveryTables
   readonly #values: ValueTable
   readonly #beforeClose: () => void
+  readonly #afterClose: () => void
   #closing: Promise<void> | undefined
 
-  constructor(db: SqliteDatabase, { clock, log, onCommit, beforeClose }: SqliteNodeStoreParts) {
+  constructor(db: SqliteDatabase, { clock, log, onCommit, beforeClose, afterClose }: SqliteNodeStoreParts) {
     const tokens = new LeaseTokens(db)
     this.#db = db
     this.#commits = new GroupCommit(db, log, onCommit)
@@ -63,6 +65,7 @@ export class SqliteNodeStore implements port.NodeStore {
     })
     this.#values = new ValueTable(db)
     this.#beforeClose = beforeClose
+    this.#afterClose = afterClose
   }
 
   accept(arrivals: readonly port.NewArrival[], once?: port.OnceKey): Promise<port.Accepted> {
@@ -227,6 +230,7 @@ export class SqliteNodeStore implements port.NodeStore {
     this.#beforeClose()
     // The last connection that closes writes the log into the file and removes it.
     this.#db.close()
+    this.#afterClose()
   }
 }
 

@@ -16,17 +16,28 @@ export const MIGRATIONS: readonly Migration[] = [createTables]
 export function checkFormat(db: SqliteDatabase, path: string, migrations = MIGRATIONS): void {
   const { application_id } = db.get<{ application_id: number }>('PRAGMA application_id') ?? { application_id: 0 }
   const tables = db.get<{ count: number }>('SELECT count(*) AS count FROM sqlite_master')?.count ?? 0
-  if (application_id !== APPLICATION_ID && (application_id !== 0 || tables > 0)) {
-    throw new StoreError(
-      'DAMAGED',
-      `${path} is an SQLite file, but not a KOI-MCP store: move it away, or give this node another state folder`,
-    )
-  }
-  const version = formatOf(db)
-  if (version <= migrations.length) return
+  if (application_id === 0 && tables > 0) throw notOurs(path)
+  checkHeader({ applicationId: application_id, version: formatOf(db) }, path, migrations)
+}
+
+/** The same for what stands in the file's header; an id of 0 is a file that was only begun. @throws StoreError */
+export function checkHeader(
+  { applicationId, version }: { readonly applicationId: number; readonly version: number },
+  path: string,
+  migrations = MIGRATIONS,
+): void {
+  if (applicationId !== 0 && applicationId !== APPLICATION_ID) throw notOurs(path)
+  if (applicationId === 0 || version <= migrations.length) return
   throw new StoreError(
     'NEWER_FORMAT',
     `The store ${path} has format ${version}, and this release reads formats up to ${migrations.length}: run the release that wrote it, or a newer one`,
+  )
+}
+
+function notOurs(path: string): StoreError {
+  return new StoreError(
+    'DAMAGED',
+    `${path} is an SQLite file, but not a KOI-MCP store: move it away, or give this node another state folder`,
   )
 }
 

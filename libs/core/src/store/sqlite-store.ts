@@ -10,7 +10,9 @@ import { StoreError } from './node-store.ts'
 import { SqliteDatabase } from './sqlite-database.ts'
 import { checkFormat, createLeaseTables, migrate } from './sqlite-schema.ts'
 import { SqliteNodeStore } from './sqlite-node-store.ts'
-import { lockStore, noteOwner, removeNote } from './store-lock.ts'
+import { markDamaged, recheckDamaged } from './store-damage.ts'
+import { examineFiles } from './store-file.ts'
+import { lockFile, lockStore, noteOwner, removeNote } from './store-lock.ts'
 
 const MEMORY = ':memory:'
 
@@ -39,21 +41,46 @@ export function openSqliteStore(options: SqliteStoreOptions): Promise<NodeStore>
 function open(options: SqliteStoreOptions): NodeStore {
   const path = options.path === MEMORY ? MEMORY : resolve(options.path)
   const onDisk = path !== MEMORY
-  if (onDisk) makeFolder(path)
+  if (!onDisk) return openDatabase(path, options, () => undefined)
+  makeFolder(path)
+  const lock = lockStore(path)
+  try {
+    examineFiles(path, options.durability !== 'normal')
+    return openDatabase(path, options, () => lock.close())
+  } catch (error) {
+    lock.close()
+    throw error
+  }
+}
+
+function openDatabase(path: string, options: SqliteStoreOptions, unlock: () => void): NodeStore {
+  const onDisk = path !== MEMORY
+  const log = options.log ?? silentLogger
   const db = new SqliteDatabase(path)
   try {
-    if (onDisk) lockStore(db, path)
+    if (onDisk) lockFile(db, path)
+    if (onDisk) recheckDamaged(db, path)
     checkFormat(db, path)
     configure(db, options)
     migrate(db)
     createLeaseTables(db)
-    if (onDisk) noteOwner(path)
-    return new SqliteNodeStore(db, {
+    const store = new SqliteNodeStore(db, {
       clock: options.clock ?? systemClock,
-      log: options.log ?? silentLogger,
+      log,
       onCommit: options.onCommit ?? (() => undefined),
       beforeClose: () => onDisk && removeNote(path),
+      afterClose: unlock,
     })
+    if (onDisk) {
+      noteOwner(path)
+      db.onDamage((damage) => {
+        markDamaged(path, damage)
+        log.error('the store is damaged: from now on nothing is written to it, and what is still readable is served', {
+          error: damage.message,
+        })
+      })
+    }
+    return store
   } catch (error) {
     db.close()
     throw error

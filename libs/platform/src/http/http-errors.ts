@@ -51,6 +51,11 @@ export class HttpErrors implements ExceptionFilter {
   }
 }
 
+const STORE_TROUBLE: Readonly<Partial<Record<StoreError['code'], string>>> = {
+  FULL: 'The disk of this node is full',
+  DAMAGED: 'The store of this node is damaged; its log says what to do',
+}
+
 function errorBody(error: unknown): ErrorBody | { readonly statusCode: 503 } {
   const health = healthResult(error)
   if (health !== undefined) return { statusCode: 503, ...health }
@@ -59,12 +64,8 @@ function errorBody(error: unknown): ErrorBody | { readonly statusCode: 503 } {
     return { ...plain(error.getStatus(), error.message), ...fields }
   }
   if (error instanceof HttpException) return plain(error.getStatus(), error.message)
-  if (error instanceof StoreError && (error.code === 'UNAVAILABLE' || error.code === 'FULL')) {
-    return plain(
-      503,
-      error.code === 'FULL' ? 'The disk of this node is full' : 'The store of this node cannot be used now',
-    )
-  }
+  if (error instanceof StoreError)
+    return plain(503, STORE_TROUBLE[error.code] ?? 'The store of this node cannot be used now')
   // What Fastify itself refuses: too large, of another content type, a malformed URL.
   const { statusCode, message } = error as { statusCode?: unknown; message?: unknown }
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return plain(statusCode, String(message))
