@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from reference import NODE, edge, make_pem, manifest, node, profile, read_rid, sign_contents, sign_payload
+from reference import NODE, edge, make_pem, manifest, node, profile, read_rid, sign_events, sign_payload
 
 OUT = Path(__file__).parent / "vectors"
 TARGET = "orn:koi-net.node:target+" + "0" * 64
@@ -71,6 +71,11 @@ PAYLOADS = [
 ]
 
 
+def sign_contents(contents):
+    answer = sign_events([{"rid": RID, "event_type": "NEW", "contents": contents}], TARGET)
+    return {"envelope": answer["envelope"], **answer["bundles"][0]}
+
+
 def attempt(operation, text):
     try:
         return {"text": text, **operation(text)}
@@ -109,7 +114,7 @@ def float_texts(rng):
     numbers = [number for number in numbers if number - number == 0]
     printed = []
     for number in numbers:
-        signed = sign_contents(RID, json.dumps({"n": number}), TARGET)["contents"]
+        signed = sign_contents(json.dumps({"n": number}))["contents"]
         printed.append([repr(number), signed[len('{"n":'):-1]])
     return printed
 
@@ -125,8 +130,8 @@ def main():
     write("envelopes", {
         "source": node("python"),
         "target": TARGET,
-        "events": [{"sent": text, **sign_contents(RID, text, TARGET)} for text in contents],
-        "payloads": [{"type": payload["type"], **sign_payload(json.dumps(payload), TARGET)} for payload in PAYLOADS],
+        "events": [{"sent": text, **sign_contents(text)} for text in contents],
+        "payloads": [{"type": payload["type"], **sign_payload(payload["type"], json.dumps(payload), TARGET)} for payload in PAYLOADS],
     })
     write("rids", [attempt(read_rid, text) for text in RIDS])
     write("timestamps", [

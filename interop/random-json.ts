@@ -67,6 +67,11 @@ export function randomContents(random: Random, loose: boolean): string {
   return object(random, 0, loose)
 }
 
+/** Any value as JSON text, of little depth. */
+export function randomValue(random: Random): string {
+  return value(random, 4, false)
+}
+
 function object(random: Random, depth: number, loose: boolean): string {
   const keys = new Set<string>()
   for (let left = random.below(depth === 0 ? 9 : 5); left > 0; left--) {
@@ -106,7 +111,8 @@ function deepContents(random: Random): string {
   return `{"root":${text}}`
 }
 
-function randomText(random: Random): string {
+/** Up to 300 characters of every kind, mostly fewer. */
+export function randomText(random: Random): string {
   let text = ''
   for (let left = random.below(random.chance(0.05) ? 300 : 12); left > 0; left--) text += character(random)
   return text

@@ -18,11 +18,14 @@ export interface Verdict {
 
 /** What can be asked, and what it is answered with; `reference.py` says what each does. */
 export interface Operations {
-  sign_contents: {
-    args: { rid: string; contents: string; target: string }
-    answer: { envelope: string; manifest: string; hash: string; contents: string }
+  sign_events: {
+    args: { events: readonly { rid: string; event_type: 'NEW' | 'UPDATE'; contents: string }[]; target: string }
+    answer: { envelope: string; bundles: readonly { manifest: string; hash: string; contents: string }[] }
   }
-  sign_payload: { args: { payload: string; target: string }; answer: { envelope: string; payload: string } }
+  sign_payload: {
+    args: { type: string; payload: string; target: string }
+    answer: { envelope: string; payload: string }
+  }
   verify: { args: { envelope: string; key: string; type: string }; answer: Verdict }
   read_rid: { args: { text: string }; answer: { rid: string; type: string; reference: string } }
   node: { args: { name: string }; answer: { rid: string; public_key: string } }

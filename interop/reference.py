@@ -39,6 +39,7 @@ PAYLOADS = {
     )
 }
 ENVELOPES = {}
+CONTENTS = TypeAdapter(dict)
 for entry in API_MODEL_MAP.values():
     ENVELOPES[entry.request.model_fields["type"].default] = entry.request_envelope
     if entry.response:
@@ -53,21 +54,28 @@ def envelope_of(payload, target):
     return text_of(UnsignedEnvelope(payload=payload, source_node=NODE, target_node=target).sign_with(KEY))
 
 
-def sign_contents(rid, contents, target):
-    """Contents, as JSON text, bundled now and sent as an event."""
-    bundle = Bundle.generate(RID.from_string(rid), json.loads(contents))
-    payload = models.EventsPayload(events=[Event.from_bundle("NEW", bundle)])
+def sign_events(events, target):
+    """Contents, as JSON text, each bundled now for its RID, sent as events of one envelope."""
+    bundles = [Bundle.generate(RID.from_string(event["rid"]), json.loads(event["contents"])) for event in events]
+    payload = models.EventsPayload(
+        events=[Event.from_bundle(event["event_type"], bundle) for event, bundle in zip(events, bundles)]
+    )
     return {
         "envelope": envelope_of(payload, RID.from_string(target)),
-        "manifest": text_of(bundle.manifest),
-        "hash": bundle.manifest.sha256_hash,
-        "contents": TypeAdapter(dict).dump_json(bundle.contents).decode(),
+        "bundles": [
+            {
+                "manifest": text_of(bundle.manifest),
+                "hash": bundle.manifest.sha256_hash,
+                "contents": CONTENTS.dump_json(bundle.contents).decode(),
+            }
+            for bundle in bundles
+        ],
     }
 
 
-def sign_payload(payload, target):
+def sign_payload(type, payload, target):
     """A payload, as JSON text of any form, read by its model and sent."""
-    model = PAYLOADS[json.loads(payload)["type"]].model_validate_json(payload)
+    model = PAYLOADS[type].model_validate_json(payload)
     return {"envelope": envelope_of(model, RID.from_string(target)), "payload": text_of(model)}
 
 
@@ -116,7 +124,7 @@ def node(name):
 def profile(model, text):
     """A profile, as JSON text, as the contents that the reference makes of it."""
     kind = {"node": NodeProfile, "edge": EdgeProfile}[model]
-    return {"contents": TypeAdapter(dict).dump_json(kind.model_validate_json(text).model_dump(mode="json")).decode()}
+    return {"contents": CONTENTS.dump_json(kind.model_validate_json(text).model_dump(mode="json")).decode()}
 
 
 def edge(source, target, rid_types, edge_type):
@@ -149,7 +157,7 @@ def verify_message(key, signature, message):
 OPERATIONS = {
     operation.__name__: operation
     for operation in (
-        sign_contents, sign_payload, verify, read_rid, node, profile, edge, manifest, make_pem, open_pem, verify_message,
+        sign_events, sign_payload, verify, read_rid, node, profile, edge, manifest, make_pem, open_pem, verify_message,
     )
 }
 

@@ -4,7 +4,7 @@ import canonicalize from 'canonicalize'
 import { ProtocolError } from './errors.ts'
 import { membersOf, sound } from './fields.ts'
 import { printJson } from './json-print.ts'
-import { MAX_JSON_DEPTH, parseJson } from './json-text.ts'
+import { MAX_JSON_DEPTH, parseJson, scanJson } from './json-text.ts'
 import type { JsonNode, JsonObject, JsonValue } from './json-text.ts'
 import { hasMoreValues } from './json-tokens.ts'
 
@@ -61,7 +61,7 @@ export function storedContents(text: string): Contents {
   return {
     text,
     get value() {
-      value ??= JSON.parse(text) as JsonObject
+      value ??= (text.includes('\\') ? scanJson(text).node.value : JSON.parse(text)) as JsonObject
       return value
     },
   }

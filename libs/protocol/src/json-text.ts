@@ -7,6 +7,9 @@
  */
 import { ProtocolError } from './errors.ts'
 import {
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
   COMMA,
   endOfScalar,
   endOfString,
@@ -18,6 +21,7 @@ import {
   QUOTE,
   referenceText,
 } from './json-tokens.ts'
+import { strictJsonValue } from './json-value.ts'
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
 export interface JsonObject {
@@ -83,9 +87,11 @@ export function scanJson(text: string, limits: JsonLimits = {}): { node: JsonNod
       cause,
     })
   }
-  const scanner = new Scanner(text, limits.maxDepth ?? MAX_JSON_DEPTH)
+  const maxDepth = limits.maxDepth ?? MAX_JSON_DEPTH
+  const scanner = new Scanner(text, maxDepth)
   const node = scanner.scan(value)
-  return { node, canonical: scanner.canonical }
+  const { canonical, hasEscapedNames } = scanner
+  return { node: hasEscapedNames ? new Scanner(text, maxDepth).scan(strictJsonValue(text)) : node, canonical }
 }
 
 /** Parses JSON into the form that the reference would print again: its whitespace, escapes and numbers, nothing else changed. */
@@ -94,10 +100,6 @@ export function parseJson(text: string, limits: JsonLimits = {}): JsonNode {
   return canonical ? node : scanJson(referenceText(text), limits).node
 }
 
-const COLON = 0x3a
-const CLOSE_OBJECT = 0x7d
-const CLOSE_ARRAY = 0x5d
-
 const DUPLICATE: JsonDefect = { problem: 'has the same name twice in one object', code: 'malformed' }
 const HALF_PAIR: JsonDefect = { problem: 'has half a surrogate pair', code: 'malformed' }
 const OVERFLOW: JsonDefect = { problem: 'has a number above 1.8e308', code: 'malformed' }
@@ -105,6 +107,8 @@ const OVERFLOW: JsonDefect = { problem: 'has a number above 1.8e308', code: 'mal
 /** Walks text that `JSON.parse` has already accepted; it therefore trusts the grammar. */
 class Scanner {
   canonical = true
+  /** Then the values of `JSON.parse` may not be what the text says. */
+  hasEscapedNames = false
   readonly #text: string
   readonly #maxDepth: number
   #at = 0
@@ -228,6 +232,7 @@ class Scanner {
     this.#at = endOfString(this.#text, start)
     if (this.#backslash < start) this.#backslash = indexOrEnd(this.#text, '\\', start)
     if (this.#backslash >= this.#at) return wanted ? this.#text.slice(start + 1, this.#at - 1) : ''
+    if (wanted) this.hasEscapedNames = true
     const token = this.#text.slice(start, this.#at)
     const value = JSON.parse(token) as string
     if (JSON.stringify(value) !== token) this.canonical = false

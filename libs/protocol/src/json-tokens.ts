@@ -3,8 +3,11 @@ import { numberText } from './json-number.ts'
 
 export const QUOTE = 0x22
 export const COMMA = 0x2c
+export const COLON = 0x3a
 export const OPEN_OBJECT = 0x7b
+export const CLOSE_OBJECT = 0x7d
 export const OPEN_ARRAY = 0x5b
+export const CLOSE_ARRAY = 0x5d
 const BACKSLASH = 0x5c
 
 export function isSpace(code: number): boolean {
