@@ -83,7 +83,7 @@ async function interop() {
   const extra = { KOI_NET_PYTHON: python }
   const counts = await vitest('interop', 'interop', extra)
   const differential = join(root, 'interop/differential.ts')
-  const args = ['--conditions=@koi-mcp/source', differential, '--count', '5000']
+  const args = ['--conditions=@koi-mcp/source', differential, '--count', '20000']
   const { code } = await run(node, args, { env: { ...environment(), ...extra } })
   counts[code === 0 ? 'passed' : 'failed']++
   return counts

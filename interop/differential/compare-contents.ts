@@ -65,22 +65,16 @@ export async function compareContents(
       report.expect('the same contents read here', contents, read.text, there?.contents)
       report.expect('hash', contents, sha256Contents(read.value), there?.hash)
     }
-    const send = (kind: 'relayed' | 'own', sent: readonly KoiEvent[]) =>
+    const sign = (kind: 'relayed' | 'own', sent: readonly KoiEvent[]) =>
       ours(kind, 'events_payload', input, payloadText({ type: 'events_payload', events: sent }), theirs)
+    // Relayed from here and read there: theirs, and as others may have written it.
+    const relayed = items.map(
+      (item, place) => (random.chance(0.5) ? events[place] : undefined) ?? foreignEvent(random, item),
+    )
+    const own = items.map((item) => ownEvent(random, item))
     judged.push(
-      // Relayed from here, read there; then as others may have written it, and our own.
-      send(
-        'relayed',
-        events.filter((event) => event !== undefined),
-      ),
-      send(
-        'relayed',
-        items.map((item) => foreignEvent(random, item)),
-      ),
-      send(
-        'own',
-        items.map((item) => ownEvent(random, item)),
-      ),
+      sign('relayed', relayed),
+      sign('own', own),
       ...disturbed(random, 'events_payload', input, envelope, theirs.key),
     )
   }
