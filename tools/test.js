@@ -89,6 +89,12 @@ async function interop() {
   return counts
 }
 
+/** That the benchmark works; `npm run bench` is what measures. */
+async function bench() {
+  const { python } = await reference()
+  return vitest('bench', 'bench', python ? { KOI_NET_PYTHON: python } : {})
+}
+
 /** @type {Record<string, () => Promise<Counts>>} */
 const PARTS = {
   format: () => check('format', tool('prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.')),
@@ -98,6 +104,7 @@ const PARTS = {
   unit: () => vitest('unit', '.'),
   interop,
   e2e: () => vitest('e2e', 'e2e'),
+  bench,
 }
 
 const wanted = process.argv.slice(2)
