@@ -1,13 +1,7 @@
 import { Module } from '@nestjs/common'
 import type { DynamicModule } from '@nestjs/common'
 import type { ProducerNode } from '@koi-mcp/core'
-import {
-  HealthModule,
-  KnowledgeController,
-  KoiNetController,
-  PublishController,
-  ServiceModule,
-} from '@koi-mcp/platform'
+import { HealthModule, KnowledgeController, PublishController, ServiceModule } from '@koi-mcp/platform'
 import type { Service } from '@koi-mcp/platform'
 
 /** KOI-net, health, a look into the node, and publishing over HTTP. */
@@ -17,7 +11,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [ServiceModule.for(service), HealthModule],
-      controllers: [KoiNetController, KnowledgeController, PublishController],
+      controllers: [KnowledgeController, PublishController],
     }
   }
 }

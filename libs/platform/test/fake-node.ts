@@ -1,7 +1,7 @@
 import { generateBundle, asRid, contentsOf, KOI_NET_NODE, storedContents } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import type { StoredBundle } from '@koi-mcp/core'
-import type { CarriedReply, NodeHappening, PublishingNode, ServiceNode } from '../src/index.ts'
+import type { NodeReply, StoredBundle } from '@koi-mcp/core'
+import type { NodeHappening, PublishingNode, ServiceNode } from '../src/index.ts'
 
 export const NODE_RID = asRid(`${KOI_NET_NODE.name}:fake+${'0'.repeat(64)}`)
 
@@ -27,7 +27,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
   bundles: StoredBundle[] = []
   readonly calls: unknown[][] = []
   failing: Error | undefined
-  replies: (path: string, body: Uint8Array) => Promise<CarriedReply> = () =>
+  replies: (path: string, body: Uint8Array) => Promise<NodeReply> = () =>
     Promise.resolve({ status: 200, contentType: 'application/json', body: 'null' })
   readonly #listeners = new Set<(event: NodeHappening) => void>()
 
@@ -64,7 +64,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
     lastChange: () => (this.failing === undefined ? Promise.resolve(1) : Promise.reject(this.failing)),
   }
 
-  handleRequest(path: string, body: Uint8Array): Promise<CarriedReply> {
+  handleRequest(path: string, body: Uint8Array): Promise<NodeReply> {
     this.calls.push(['handleRequest', path, Buffer.from(body).toString('latin1')])
     return this.replies(path, body)
   }

@@ -275,6 +275,7 @@ export class KoiNode {
       host: url.hostname,
       port: port ?? portOf(url),
       basePath: url.pathname.replace(/\/+$/, ''),
+      log: this.#log,
     })
   }
 

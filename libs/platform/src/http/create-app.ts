@@ -2,22 +2,32 @@ import type { RequestListener } from 'node:http'
 import { NestFactory } from '@nestjs/core'
 import type { DynamicModule, INestApplication } from '@nestjs/common'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
+import { NodeCarrier } from '@koi-mcp/core'
 import { nestLogger } from '../logs/nest-logger.ts'
 import type { Service } from '../service/service.ts'
 import type { HttpServer } from './http-server.ts'
 
-/** The largest body taken: a peer's batch of events with their contents. */
+/** The largest body taken by this service's own API: what may be published at once. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024
+const KOI_NET_PATH = '/koi-net'
 
-/** NestJS on Fastify on a server that listens already. Bodies reach controllers as the bytes that came (`Buffer`): text is truth. */
+/**
+ * NestJS on Fastify on a server that listens already. Bodies reach controllers as the bytes that came (`Buffer`): text is truth. What other nodes
+ * send does not pass through Nest: it is carried as in every other node.
+ */
 export async function createApp(module: DynamicModule, service: Service, http: HttpServer): Promise<INestApplication> {
+  const carrier = new NodeCarrier({ node: service.node, basePath: KOI_NET_PATH, log: service.log })
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1024 },
     serverFactory: (handler: RequestListener) => {
-      http.serve(handler)
+      http.serve((request, response) => {
+        if (!carrier.carry(request, response)) handler(request, response)
+      })
       return http.server
     },
+    // The server answers these itself.
+    clientErrorHandler: () => undefined,
   })
   const fastify = adapter.getInstance()
   fastify.removeAllContentTypeParsers()

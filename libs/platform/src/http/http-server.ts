@@ -1,6 +1,7 @@
-import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { guardedServer } from '@koi-mcp/core'
+import type { Logger } from '@koi-mcp/core'
 
 const STARTING = JSON.stringify({ statusCode: 503, error: 'Service Unavailable', message: 'The service is starting' })
 
@@ -15,8 +16,8 @@ export class HttpServer {
   }
   #closing: Promise<void> | undefined
 
-  private constructor() {
-    this.#server = createServer({ requestTimeout: 60_000, headersTimeout: 15_000 }, (request, response) => {
+  private constructor(log: Logger) {
+    const listener: RequestListener = (request, response) => {
       // Told to everybody who is connected while the server closes: do not use this connection again.
       if (this.#closing !== undefined) response.setHeader('connection', 'close')
       // A connection that was busy when the closing began is idle once its response has gone.
@@ -24,12 +25,13 @@ export class HttpServer {
         if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections())
       })
       this.#listener(request, response)
-    })
+    }
+    this.#server = guardedServer(listener, { log })
   }
 
   /** Rejects with the system's error (`EADDRINUSE`, `EACCES` …), which names address and port. */
-  static listen({ port, host }: { readonly port: number; readonly host: string }): Promise<HttpServer> {
-    const server = new HttpServer()
+  static listen({ port, host }: { readonly port: number; readonly host: string }, log: Logger): Promise<HttpServer> {
+    const server = new HttpServer(log)
     return new Promise((resolve, reject) => {
       server.#server.once('error', reject)
       server.#server.listen(port, host, () => {

@@ -1,15 +1,11 @@
-import type { KnowledgeReader, NodeGraph, NodeIdentity, NodeStore } from '@koi-mcp/core'
+import type { Carried, KnowledgeReader, NodeGraph, NodeIdentity, NodeStore } from '@koi-mcp/core'
 
 /** What a service needs of its node; the nodes of `@koi-mcp/core` fit it, and so does a test's fake. */
-export interface ServiceNode {
+export interface ServiceNode extends Carried {
   readonly identity: Pick<NodeIdentity, 'rid' | 'name' | 'profile'>
   readonly knowledge: KnowledgeReader
   readonly graph: NodeGraph
   readonly store: Pick<NodeStore, 'inboxState' | 'outboxState' | 'lastChange'>
-  /** Path below the base URL, such as `/events/broadcast`. Malformed input is answered, never thrown. */
-  handleRequest(path: string, body: Uint8Array): Promise<CarriedReply>
-  /** The body of `GET /.well-known/koi-net.json`. */
-  wellKnown(): string
   onEvent(listener: (event: NodeHappening) => void): () => void
   start(options?: { signal?: AbortSignal }): Promise<void>
   stop(): Promise<void>
@@ -23,16 +19,6 @@ export interface PublishingNode {
     options?: { idempotencyKey?: string },
   ): Promise<{ readonly rid: string; readonly place?: number }>
   forget(rid: string): Promise<unknown>
-}
-
-export interface CarriedReply {
-  readonly status: number
-  readonly contentType: string
-  readonly body: string
-  /** Seconds, for the header `Retry-After`. */
-  readonly retryAfter?: number
-  /** Told once the response is over: whether all of it was handed to the network. */
-  readonly finished?: ((sent: boolean) => Promise<void>) | undefined
 }
 
 /** One change of what the node knows, as it happens (`NodeEvent` of `@koi-mcp/core`). */

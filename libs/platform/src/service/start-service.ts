@@ -66,7 +66,7 @@ export async function startService<N extends ServiceNode>(
   let stopping: Promise<void> | undefined
   const stop = () => (stopping ??= stopAll(running, log))
   try {
-    const http = (running.http = await HttpServer.listen(settings.node))
+    const http = (running.http = await HttpServer.listen(settings.node, log))
     const { host } = settings.node
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${http.port}`
     const node = parts.createNode({ settings, baseUrl: settings.node.base_url ?? `${url}/koi-net`, log })
