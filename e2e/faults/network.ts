@@ -9,11 +9,13 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { NODE } from '../koi-mcp.ts'
-import type { Holdings, NetworkCall, NodeSettings, Order } from './node-process.ts'
+import type { Holdings, NetworkCall, NodeSettings, Order, Ready } from './node-process.ts'
 
 export type Role = NodeSettings['role']
 export const ROLES = ['coordinator', 'producer', 'consumer'] as const
 
+/** Whole buffers, and what each descriptor is. */
+const STRACE = ['-f', '-yy', '-s', '65536', '-e', 'trace=read,write,writev,pwrite64,fsync,fdatasync']
 const PROGRAM = fileURLToPath(new URL('node-process.ts', import.meta.url))
 
 /** A node in a process of its own, that can be killed and started again. */
@@ -21,16 +23,25 @@ export class NodeProcess {
   readonly settings: NodeSettings
   #process: ChildProcess | undefined
   #rid = ''
+  #pid = 0
   #ended: Promise<NodeJS.Signals | null> = Promise.resolve(null)
   #orders = 0
   readonly #answers = new Map<number, { resolve: (answer: unknown) => void; reject: (error: Error) => void }>()
 
-  constructor(settings: NodeSettings) {
+  readonly #trace: string | undefined
+
+  /** @param trace a file for the system calls of the process */
+  constructor(settings: NodeSettings, trace?: string) {
     this.settings = settings
+    this.#trace = trace
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.settings.port}`
   }
 
   get baseUrl(): string {
-    return `http://127.0.0.1:${this.settings.port}/koi-net`
+    return `${this.origin}/koi-net`
   }
 
   /** Of the node, once it has started. */
@@ -40,9 +51,10 @@ export class NodeProcess {
 
   /** Resolves once the node serves. */
   async start(): Promise<void> {
+    const tracer = this.#trace === undefined ? undefined : [...STRACE, '-o', this.#trace, NODE]
     const started = fork(PROGRAM, [JSON.stringify(this.settings)], {
-      execPath: NODE,
-      execArgv: ['--conditions=@koi-mcp/source'],
+      execPath: tracer === undefined ? NODE : 'strace',
+      execArgv: [...(tracer ?? []), '--conditions=@koi-mcp/source'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#process = started
@@ -51,9 +63,9 @@ export class NodeProcess {
       for (const { reject } of this.#answers.values()) reject(new Died())
       this.#answers.clear()
     })
-    this.#rid = await new Promise<string>((resolve, reject) => {
+    const { rid, pid } = await new Promise<Ready>((resolve, reject) => {
       void this.#ended.then(() => reject(new Error(`the ${this.settings.role} ended before it served`)))
-      started.on('message', (message: { ready?: string; id?: number; answer?: unknown; error?: string }) => {
+      started.on('message', (message: { ready?: Ready; id?: number; answer?: unknown; error?: string }) => {
         if (message.ready !== undefined) return resolve(message.ready)
         const waiting = this.#answers.get(message.id ?? -1)
         this.#answers.delete(message.id ?? -1)
@@ -61,6 +73,12 @@ export class NodeProcess {
         else waiting?.reject(new Error(message.error))
       })
     })
+    this.#rid = rid
+    this.#pid = pid
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.#pid, signal)
   }
 
   /** @throws Died when the process ended before it answered */
@@ -88,6 +106,12 @@ export class NodeProcess {
 
   async kill(): Promise<void> {
     this.#process?.kill('SIGKILL')
+    await this.#ended
+  }
+
+  /** Lets it end by itself, for whoever traces it would let it live on. */
+  async end(): Promise<void> {
+    this.#process?.disconnect()
     await this.#ended
   }
 
@@ -168,7 +192,7 @@ async function nodeIn(folder: string, role: Role, more: { firstContact?: string 
   return new NodeProcess({ role, state, port: await freePort(), ...more })
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

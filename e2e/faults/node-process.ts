@@ -23,6 +23,12 @@ export type Order =
   | { readonly do: 'serve no fetches' }
   | { readonly do: 'tell' }
 
+/** Told once the node serves. Under a tracer the process is not the one that was started. */
+export interface Ready {
+  readonly rid: string
+  readonly pid: number
+}
+
 /** What a node holds. Hashes are those of manifests. */
 export interface Holdings {
   readonly cache: Readonly<Record<string, string>>
@@ -162,4 +168,4 @@ const server = {
 }
 await serveNode(server, { host: '127.0.0.1', port: settings.port, basePath: '/koi-net' })
 await node.start()
-process.send?.({ ready: node.identity.rid })
+process.send?.({ ready: { rid: node.identity.rid, pid: process.pid } satisfies Ready })

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../logger.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -26,6 +27,19 @@ describe('GroupCommit', () => {
     expect(await Promise.all(steps)).toEqual([1, 2, 3])
     expect(db.inTransaction).toBe(false)
     expect(reports).toEqual([{ steps: 3, written: 3 }])
+  })
+
+  it('waits for what the next turns of the event loop bring, and not without end', async () => {
+    const steps = [insert(1)]
+    for (let n = 2; n <= 5; n++) {
+      await nextTurn()
+      steps.push(insert(n))
+    }
+    await Promise.all(steps)
+    expect(reports).toEqual([{ steps: 5, written: 5 }])
+    const first = insert(6).then(() => true)
+    for (let n = 7; !(await Promise.race([first, nextTurn()])); n++) void insert(n)
+    expect(rows()).toContain(6)
   })
 
   it('runs the others again when a step costs the whole transaction', async () => {

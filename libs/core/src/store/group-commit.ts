@@ -36,6 +36,8 @@ interface Outcome {
 /** A batch ends at whichever comes first, so that the event loop keeps breathing. */
 const MAX_BATCH_ROWS = 1000
 const MAX_BATCH_MS = 20
+/** How long the first step of a batch waits for others at most, in milliseconds, while each turn brings some. */
+const MAX_GATHER_MS = 5
 
 /**
  * Steps asked for in one turn of the event loop share one transaction, and so one disk sync. Each has a savepoint of its own: one that
@@ -82,8 +84,14 @@ export class GroupCommit {
   #schedule(): void {
     if (this.#scheduled || this.#queue.length === 0) return
     this.#scheduled = true
+    this.#gather(0, performance.now() + MAX_GATHER_MS)
+  }
+
+  /** Commits in the first turn of the event loop that brings no more steps: of connections that wait to be accepted, each turn takes one. */
+  #gather(known: number, until: number): void {
     // After the poll phase: all requests that came in with this turn have asked by then.
     setImmediate(() => {
+      if (this.#queue.length > known && performance.now() < until) return this.#gather(this.#queue.length, until)
       this.#scheduled = false
       if (this.#queue.length > 0) this.#runBatch()
       this.#schedule()
