@@ -73,6 +73,7 @@ export class DeliveryTables {
     this.#outbox.remove(target, gone)
     const upTo = batch.at(-1)?.id
     if (upTo === undefined) return undefined
+    this.#outbox.markSent(batch.map((event) => event.id))
     const token = this.#tokens.next()
     const sql = 'INSERT INTO delivery_leases VALUES (?, ?, ?, ?, ?)'
     this.#db.run(sql, target, options.owner, token, now + options.leaseMs, upTo)

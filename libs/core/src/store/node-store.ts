@@ -106,7 +106,8 @@ export interface NodeStore {
   /**
    * Leases up to `limit` (0 = all) queued events for the target, in order, as texts ready to be sent; `undefined` where another holds the lease, or
    * nothing is queued. Queued events are references: the event sent for a NEW or UPDATE is built from the bundle cached *now*; when it is gone, it is
-   * left out. Several references to one RID collapse to the last (never for `orn:koi-net.*`, whose FORGET and NEW both count). `ignoreDue` is for polls.
+   * left out. Several references to one RID collapse to the last, with the FORGET before it where the target may hold what was forgotten (never for
+   * `orn:koi-net.*`, whose events all count). `ignoreDue` is for polls.
    */
   takeDeliveries(
     target: Rid,

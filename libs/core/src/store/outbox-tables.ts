@@ -14,13 +14,23 @@ export interface QueuedEvent {
   readonly text: string | null
 }
 
+/** A row of `outbox` without a text. */
+interface Reference {
+  readonly id: number
+  readonly event_type: EventType
+  readonly fresh: number
+  readonly queued_at: number
+}
+
 /**
  * Events waiting for their targets. Most are references, made into events when they are sent. Of the references to one RID, the
  * last one stays, in the last one's place:
  *
  * - whatever, then FORGET → FORGET;
  * - NEW, then anything but FORGET → NEW: the target has had nothing of it yet;
- * - UPDATE or FORGET, then NEW or UPDATE → UPDATE: the target may hold the older one, and takes an UPDATE of what it lacks as new.
+ * - UPDATE, then UPDATE → UPDATE;
+ * - UPDATE or FORGET, then NEW or UPDATE behind a FORGET → that FORGET, and NEW: the target may hold the older one, and what came after it was
+ *   forgotten need not be newer.
  *
  * References in a batch that is under way stay out of this until it fails.
  */
@@ -62,21 +72,36 @@ export class OutboxTables {
     return bundle === undefined ? undefined : eventText(eventFromBundle(eventType, bundle))
   }
 
-  /** Leaves one of the references to the RID that stand after the row `upTo`. */
+  /** Leaves of the references to the RID that stand after the row `upTo` what the target has to be told. */
   collapse(target: Rid, rid: Rid, upTo: number): void {
-    const rows = this.#db.all<{ id: number; event_type: EventType; fresh: number; queued_at: number }>(
+    const rows = this.#db.all<Reference>(
       'SELECT id, event_type, fresh, queued_at FROM outbox WHERE target = ? AND rid = ? AND text IS NULL AND id > ? ORDER BY id',
       target,
       rid,
       upTo,
     )
+    const last = rows.at(-1)
+    if (rows[0]?.fresh === 1 || last?.event_type === 'FORGET') return this.#merge(rows)
+    const forgotten = rows.findLastIndex((row) => row.event_type === 'FORGET') + 1
+    this.#merge(rows.slice(0, forgotten))
+    this.#merge(rows.slice(forgotten))
+  }
+
+  /** Leaves the last row, as what all of them come to. */
+  #merge(rows: readonly Reference[]): void {
     const first = rows[0]
     const last = rows.at(-1)
     if (first === undefined || last === undefined || first === last) return
     for (const row of rows.slice(0, -1)) this.#db.run('DELETE FROM outbox WHERE id = ?', row.id)
-    const eventType = last.event_type === 'FORGET' ? 'FORGET' : first.fresh === 1 ? 'NEW' : 'UPDATE'
+    const isNew = first.fresh === 1 || first.event_type === 'NEW'
+    const eventType = last.event_type === 'FORGET' ? 'FORGET' : isNew ? 'NEW' : 'UPDATE'
     const sql = 'UPDATE outbox SET event_type = ?, fresh = ?, queued_at = ? WHERE id = ?'
     this.#db.run(sql, eventType, first.fresh, first.queued_at, last.id)
+  }
+
+  /** From here on the target may have had them, whether or not it said so. */
+  markSent(rows: readonly number[]): void {
+    for (const row of rows) this.#db.run('UPDATE outbox SET fresh = 0 WHERE id = ? AND fresh = 1', row)
   }
 
   /** The target's queue after the row `after`, in order. */

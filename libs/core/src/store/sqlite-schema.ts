@@ -117,7 +117,7 @@ function createTables(db: SqliteDatabase): void {
     CREATE INDEX changes_forgotten ON changes (at) WHERE event_type = 'FORGET';
 
     -- text: a whole event; absent: a reference, whose event is made from the cache when it is sent.
-    -- fresh: 1 when what was collapsed into this reference began with a NEW.
+    -- fresh: 1 when what was collapsed into this reference began with a NEW, and none of it was sent.
     CREATE TABLE outbox (
       id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, rid TEXT NOT NULL, event_type TEXT, fresh INTEGER NOT NULL,
       queued_at INTEGER NOT NULL, text TEXT

@@ -58,29 +58,51 @@ export function describeOutbox(test: StoreUnderTest): void {
     })
 
     type Step = 'NEW' | 'UPDATE' | 'FORGET'
-    it.each<[Step[], Step]>([
-      [['NEW', 'UPDATE'], 'NEW'],
-      [['UPDATE', 'UPDATE'], 'UPDATE'],
-      [['NEW', 'FORGET'], 'FORGET'],
-      [['UPDATE', 'FORGET'], 'FORGET'],
-      [['FORGET', 'NEW'], 'UPDATE'],
-      [['NEW', 'FORGET', 'NEW'], 'NEW'],
-      [['UPDATE', 'FORGET', 'NEW', 'UPDATE'], 'UPDATE'],
-    ])('collapses %s of one RID to %s, in the last one’s place', async (steps, result) => {
+    it.each<[Step[], Step[]]>([
+      [['NEW', 'UPDATE'], ['NEW']],
+      [['UPDATE', 'UPDATE'], ['UPDATE']],
+      [['NEW', 'FORGET'], ['FORGET']],
+      [['UPDATE', 'FORGET'], ['FORGET']],
+      [
+        ['FORGET', 'NEW'],
+        ['FORGET', 'NEW'],
+      ],
+      [['FORGET', 'NEW', 'FORGET'], ['FORGET']],
+      [['NEW', 'FORGET', 'NEW'], ['NEW']],
+      [
+        ['UPDATE', 'FORGET', 'NEW', 'UPDATE'],
+        ['FORGET', 'NEW'],
+      ],
+    ])('collapses %s of one RID to %s, each in its own place', async (steps, results) => {
       if (steps[0] !== 'NEW') await test.put(bundleOf(A, { v: 0 }))
       for (const [index, step] of steps.entries()) {
         test.now += 10
-        if (index === 1) await test.put(bundleOf(B), [PEER])
+        if (index === steps.length - 1) await test.put(bundleOf(B), [PEER])
         if (step === 'FORGET') await test.forget(A, [PEER])
         else await test.put(bundleOf(A, { v: index + 1 }), [PEER], step)
       }
       const batch = await taken(PEER)
-      expect(short(batch)).toEqual([
-        ['NEW', B],
-        [result, A],
-      ])
+      const [last, ...before] = results.toReversed()
+      expect(short(batch)).toEqual([...before.map((result) => [result, A]), ['NEW', B], [last, A]])
       expect((await test.store.outboxState())[0]?.oldestAt).toBe(START + 10)
-      expect(eventOf(batch.eventTexts[1]!).contents).toBe(result === 'FORGET' ? undefined : `{"v":${steps.length}}`)
+      expect(eventOf(batch.eventTexts.at(-1)!).contents).toBe(last === 'FORGET' ? undefined : `{"v":${steps.length}}`)
+    })
+
+    it('keeps a FORGET in front of a NEW for a target that may have had what was sent', async () => {
+      await test.put(bundleOf(A, { v: 1 }), [PEER])
+      const lost = await taken(PEER)
+      await test.store.deliveriesFailed(lost, { error: 'no answer', dueAt: test.now })
+      await test.forget(A, [PEER])
+      await test.put(bundleOf(A, { v: 2 }, '2025-01-01T00:00:00Z'), [PEER])
+      const expected = [
+        ['FORGET', A],
+        ['NEW', A],
+      ]
+      const again = await taken(PEER)
+      expect(short(again)).toEqual(expected)
+      test.now += LEASE_MS
+      await test.put(bundleOf(A, { v: 3 }), [PEER], 'UPDATE')
+      expect(short(await taken(PEER))).toEqual(expected)
     })
 
     it('never collapses node events, and sends them as they were', async () => {
