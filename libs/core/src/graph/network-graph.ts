@@ -1,6 +1,8 @@
 import { edgeRid, KOI_NET_EDGE, KOI_NET_NODE, parseEdgeProfile, parseNodeProfile, ridTypeOf } from '@koi-mcp/protocol'
 import type { Contents, EdgeProfile, NodeProfile, Rid } from '@koi-mcp/protocol'
-import type { KnowledgeReader } from '../knowledge/knowledge-reader.ts'
+import { laneOf } from '../store/lanes.ts'
+import { NETWORK_LANE } from '../store/node-store.ts'
+import type { NodeStore } from '../store/node-store.ts'
 import type { NodeGraph } from './node-graph.ts'
 
 interface EdgeEntry {
@@ -20,19 +22,49 @@ export class NetworkGraph implements NodeGraph {
   readonly #edges = new Map<Rid, EdgeEntry>()
   /** node → RIDs of the edges that name it at either end. */
   readonly #byNode = new Map<Rid, Set<Rid>>()
+  /** The last change of the cache that is taken in. */
+  #seq = 0
+  #following: Promise<void> = Promise.resolve()
+  /** The look that waits for the one under way; it sees all that its callers need. */
+  #next: Promise<void> | undefined
 
   constructor(self: Rid) {
     this.#self = self
   }
 
   /** Reads all cached nodes and edges; called once, at start. */
-  async load(knowledge: Pick<KnowledgeReader, 'listBundles'>): Promise<void> {
+  async load(store: Pick<NodeStore, 'lastChange' | 'listBundles'>): Promise<void> {
+    this.#seq = await store.lastChange()
     let after: Rid | undefined
     for (;;) {
-      const page = await knowledge.listBundles({ types: [KOI_NET_NODE.name, KOI_NET_EDGE.name], after, limit: PAGE })
+      const page = await store.listBundles({ types: [KOI_NET_NODE.name, KOI_NET_EDGE.name], after, limit: PAGE })
       for (const { rid, bundle } of page) this.observe(rid, bundle.contents)
       after = page.at(-1)?.rid
       if (page.length < PAGE) return
+    }
+  }
+
+  /**
+   * Takes in what changed since the last look, whichever process of the node changed it, and whether or not it heard that its change was kept.
+   * Resolves once everything is in that was durable at the call.
+   */
+  follow(store: Pick<NodeStore, 'changesAfter' | 'readMany'>): Promise<void> {
+    this.#next ??= this.#following.then(() => {
+      this.#next = undefined
+      return this.#takeIn(store)
+    })
+    this.#following = this.#next.catch(() => undefined)
+    return this.#next
+  }
+
+  async #takeIn(store: Pick<NodeStore, 'changesAfter' | 'readMany'>): Promise<void> {
+    for (;;) {
+      const changes = await store.changesAfter(this.#seq, PAGE)
+      const rids = [...new Set(changes.map(({ rid }) => rid).filter((rid) => laneOf(rid) === NETWORK_LANE))]
+      const cached = new Map(rids.length === 0 ? [] : (await store.readMany(rids)).map((found) => [found.rid, found]))
+      for (const rid of rids) this.observe(rid, cached.get(rid)?.bundle.contents)
+      this.#seq = changes.at(-1)?.seq ?? this.#seq
+      if (changes.length < PAGE) return
     }
   }
 

@@ -7,7 +7,7 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import type { PeerClient } from '../network/peer-client.ts'
 import { PeerError } from '../network/peer-client.ts'
-import { LeaseLostError, StoreError } from '../store/node-store.ts'
+import { LeaseLostError, NETWORK_LANE, StoreError } from '../store/node-store.ts'
 import type { ArrivalPhase, LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
 import { EmissionCollector } from './emissions.ts'
 import type { HandlerChain } from './handler-chain.ts'
@@ -18,7 +18,10 @@ import type { KnowledgeObject } from './knowledge-object.ts'
 
 export interface PipelineOptions {
   readonly handlers: HandlerChain
-  readonly store: NodeStore
+  readonly store: Pick<
+    NodeStore,
+    'apply' | 'announce' | 'finish' | 'deadLetter' | 'read' | 'listRids' | 'changesAfter' | 'readMany'
+  >
   readonly graph: NetworkGraph
   readonly identity: NodeIdentity
   readonly client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>
@@ -94,7 +97,9 @@ export class Pipeline {
     context: ProcessorContext,
     emitted: EmissionCollector,
   ): Promise<void> {
-    const { handlers, store } = this.#options
+    const { handlers, store, graph } = this.#options
+    // Nodes and edges are judged by those before them, whichever process of this node took them in.
+    if (lease.lane === NETWORK_LANE) await graph.follow(store)
     if (at.phase === 'received') {
       const reached = await this.#untilCache(at.kobj, context)
       if (reached === STOP_CHAIN) return
@@ -103,6 +108,8 @@ export class Pipeline {
     }
     const handlerEnded = (): void => emitted.keep()
     if (at.phase === 'network') {
+      // Whoever had subscribed when this change was made is told of it.
+      await graph.follow(store)
       const networked = await handlers.run(HandlerType.Network, at.kobj, context, handlerEnded)
       if (networked === STOP_CHAIN || emitted.deadLetter !== undefined) return
       at.kobj = networked
@@ -118,7 +125,7 @@ export class Pipeline {
     kobj: KnowledgeObject & { readonly normalizedEventType: EventType },
     emitted: EmissionCollector,
   ): Promise<KnowledgeObject> {
-    const { store, graph, onApplied } = this.#options
+    const { store, onApplied } = this.#options
     const { rid, source, normalizedEventType: type } = kobj
     const applied = await store.apply(
       lease,
@@ -128,7 +135,6 @@ export class Pipeline {
         : { kind: 'write', normalizedEventType: type, bundle: bundleOf(kobj), origin: source },
       emitted.take(),
     )
-    graph.observe(rid, type === 'FORGET' ? undefined : kobj.contents)
     onApplied?.({ rid, eventType: type, source, contents: kobj.contents })
     return { ...kobj, previous: type === 'UPDATE' ? applied.previous : undefined }
   }
@@ -150,8 +156,14 @@ export class Pipeline {
       if (withManifest === undefined) return STOP_CHAIN
       kobj = await this.#options.handlers.run(HandlerType.Manifest, withManifest, context)
       if (kobj === STOP_CHAIN) return STOP_CHAIN
-      const whole = await this.#withContents(kobj)
+      let whole = await this.#withContents(kobj)
       if (whole === undefined) return STOP_CHAIN
+      if (whole.manifest?.text !== kobj.manifest?.text) {
+        // The source serves another state by now than the one it announced: that one, too, has to be news.
+        const judged = await this.#options.handlers.run(HandlerType.Manifest, whole, context)
+        if (judged === STOP_CHAIN) return STOP_CHAIN
+        whole = judged
+      }
       const wrong = mismatch(whole) ?? this.#fromTheFuture(whole)
       if (wrong !== undefined) {
         log.warn(`dropped: ${wrong}`, { rid: kobj.rid, peer: kobj.source })
