@@ -26,6 +26,7 @@ export type {
 } from './domain/schema-registry.ts'
 export { FAULT_STEPS } from './fault-points.ts'
 export type { FaultPoint, Faults } from './fault-points.ts'
+export { NetworkGraph } from './graph/network-graph.ts'
 export type { NodeGraph } from './graph/node-graph.ts'
 export { guardedServer } from './http/guarded-server.ts'
 export { NodeCarrier } from './http/node-carrier.ts'
@@ -54,6 +55,7 @@ export { NodeStateError } from './nodes/open-state.ts'
 export { ProducerNode } from './nodes/producer-node.ts'
 export { PublishError } from './nodes/publishing.ts'
 export type { Publishable } from './nodes/publishing.ts'
+export { HandlerChain } from './pipeline/handler-chain.ts'
 export { HandlerType, STOP_CHAIN } from './pipeline/handler.ts'
 export type {
   HandlerFilter,
@@ -63,8 +65,12 @@ export type {
   ProcessorContext,
   StopChain,
 } from './pipeline/handler.ts'
+export { registerCoordinatorHandlers, registerDefaultHandlers } from './pipeline/handlers/default-handlers.ts'
+export { InboxWorker } from './pipeline/inbox-worker.ts'
 export type { KnowledgeObject } from './pipeline/knowledge-object.ts'
 export type { AuthorityMode } from './security/authority.ts'
+export { Pipeline } from './pipeline/pipeline.ts'
+export { Subscriptions } from './pipeline/subscriptions.ts'
 export { LeaseLostError, NETWORK_LANE, NO_EMISSIONS, StoreError } from './store/node-store.ts'
 export type {
   Accepted,

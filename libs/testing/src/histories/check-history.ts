@@ -1,0 +1,140 @@
+import { isDeepStrictEqual } from 'node:util'
+import { expect } from 'vitest'
+import type { Change, NetworkGraph, NewArrival, StoredBundle } from '@koi-mcp/core'
+import { compareTimestamps, edgeRid, parseManifest } from '@koi-mcp/protocol'
+import type { Manifest, Rid } from '@koi-mcp/protocol'
+import type { Played } from './history.ts'
+import { takenInOrder } from './in-order.ts'
+import type { Circumstances } from './in-order.ts'
+import { expectedKnowledge } from './rules.ts'
+import { DIGEST, NOTE, ridOf } from './world.ts'
+
+/** Everything that has to hold where a history ends. */
+export async function checkHistory(played: Played, circumstances: Circumstances): Promise<void> {
+  const arrivals = played.recording.inOrder()
+  const expected = await takenInOrder(played.first, arrivals, circumstances)
+  same('the cache', cacheOf(played.cache.values()), cacheOf(expected.cache.values()))
+  const rules = await expectedKnowledge(arrivals, circumstances)
+  same('knowledge, by the rules', knowledgeOf(played.cache), knowledgeOf(rules))
+  for (const graph of played.graphs) same('the graph', graphOf(graph), graphOf(expected.graph))
+  same('the changes of each RID', changesByRid(played.changes), changesByRid(expected.changes))
+  same('the steps of each arrival', played.recording.byPlace(), expected.recording.byPlace())
+  same('arrivals', accepted(played), arrivals.map(identityOfArrival).sort())
+  checkAnswers(played)
+  checkLanes(played)
+  checkSubscriber(played)
+}
+
+/** Deep equality first, for the difference is dear to print. */
+function same(what: string, actual: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(actual, expected)) expect(actual, what).toEqual(expected)
+}
+
+function cacheOf(cache: Iterable<Pick<StoredBundle, 'rid' | 'bundle' | 'origin'>>): unknown {
+  return [...cache]
+    .map(({ rid, bundle, origin }) => [rid, bundle.manifest.text, bundle.contents.text, origin])
+    .sort(byFirst)
+}
+
+function knowledgeOf(known: ReadonlyMap<Rid, Pick<StoredBundle, 'bundle' | 'origin'>>): unknown {
+  const knowledge = [...known].filter(([rid]) => isKnowledge(rid))
+  return cacheOf(knowledge.map(([rid, { bundle, origin }]) => ({ rid, bundle, origin })))
+}
+
+function isKnowledge(rid: Rid): boolean {
+  return rid.startsWith(`${NOTE.name}:`) || rid.startsWith(`${DIGEST.name}:`)
+}
+
+function graphOf(graph: NetworkGraph): unknown {
+  return [
+    graph.nodes().map((node) => [node, graph.profile(node)] as const),
+    graph.edges().map(({ rid, profile }) => [rid, profile] as const),
+  ].map((entries) => [...entries].sort(byFirst))
+}
+
+function changesByRid(changes: readonly Change[]): unknown {
+  return Map.groupBy(
+    changes.map(({ rid, eventType, origin }) => ({ rid, eventType, origin })),
+    ({ rid }) => rid,
+  )
+}
+
+function byFirst([a]: readonly [string, ...unknown[]] | readonly unknown[], [b]: readonly unknown[]): number {
+  return String(a) < String(b) ? -1 : 1
+}
+
+/** What was acknowledged and what handlers emitted: all of it, once. */
+function accepted({ answered, recording }: Played): readonly string[] {
+  const emitted = recording.steps.flatMap(({ step }) => step.emits.filter((text) => !text.includes(' ← ')))
+  return [...answered.flatMap(({ arrivals }) => arrivals.map(identityOfArrival)), ...emitted].sort()
+}
+
+function identityOfArrival({ rid, eventType, contents, source }: NewArrival): string {
+  return `${eventType} ${rid} ${contents?.text}${source === undefined ? '' : ` from ${source}`}`
+}
+
+/** Each answer names the places of its envelope, and the same envelope again has the same ones. */
+function checkAnswers({ answered, recording }: Played): void {
+  for (const { arrivals, answers } of answered) {
+    for (const [time, { places, repeated }] of answers.entries()) {
+      same('places of an envelope', places, answers[0]?.places)
+      if (time > 0) same('whether an envelope was known', repeated, true)
+      const found = places.map((place) => recording.arrivals.get(place))
+      same(
+        'arrivals at their places',
+        found.map((at) => at && identityOfArrival(at)),
+        arrivals.map(identityOfArrival),
+      )
+    }
+  }
+}
+
+/** Within a lane one arrival ends before the next one begins. */
+function checkLanes({ recording }: Played): void {
+  for (const [lane, steps] of Map.groupBy(recording.steps, (step) => step.lane)) {
+    const places = steps.map(({ place }) => place)
+    same(
+      `places in ${lane}`,
+      places,
+      [...places].sort((a, b) => a - b),
+    )
+  }
+}
+
+/**
+ * Carol, taking in what she was sent as any node would, knows what the node knows: of all that changed since she subscribed, and that she did not
+ * speak about herself.
+ */
+function checkSubscriber({ cache, changes, received, recording }: Played): void {
+  const carol = ridOf('carol')
+  const edge = cache.get(edgeRid(ridOf('self'), carol))
+  if (edge === undefined) return
+  const types = (edge.bundle.contents.value as { rid_types: string[] }).rid_types
+  const hers = new Set(recording.inOrder().flatMap(({ rid, source }) => (source === carol ? [rid] : [])))
+  const owed = new Map<Rid, number>()
+  for (const { rid, seq } of changes) if (!owed.has(rid)) owed.set(rid, seq)
+  const known = takenIn(received.get(carol) ?? [])
+  for (const [rid, first] of owed) {
+    const type = rid.slice(0, rid.lastIndexOf(':'))
+    if (!isKnowledge(rid) || !types.includes(type) || hers.has(rid) || first < edge.seq) continue
+    same(`what Carol knows of ${rid}`, known.get(rid)?.sha256_hash, cache.get(rid)?.bundle.manifest.sha256_hash)
+  }
+}
+
+function takenIn(eventTexts: readonly string[]): ReadonlyMap<string, Manifest> {
+  const known = new Map<string, Manifest>()
+  for (const text of eventTexts) {
+    const event = JSON.parse(text) as { rid: string; event_type: string; manifest?: object }
+    if (event.event_type === 'FORGET') {
+      known.delete(event.rid)
+      continue
+    }
+    const manifest = parseManifest(JSON.stringify(event.manifest))
+    const cached = known.get(event.rid)
+    const isNews =
+      cached === undefined ||
+      (cached.sha256_hash !== manifest.sha256_hash && compareTimestamps(manifest.timestamp, cached.timestamp) > 0)
+    if (isNews) known.set(event.rid, manifest)
+  }
+  return known
+}

@@ -1,0 +1,44 @@
+import { LeaseLostError, StoreError } from '@koi-mcp/core'
+import type { NodeStore } from '@koi-mcp/core'
+import type { Actor, Scheduler } from './scheduler.ts'
+
+/** Called when a step was made: its name, arguments and result. */
+export type StepListener = (name: string, args: readonly unknown[], result: unknown) => void
+
+const UNDER_A_LEASE = new Set([
+  'nextArrival',
+  'apply',
+  'announce',
+  'finish',
+  'retryLater',
+  'deadLetter',
+  'renewLane',
+  'deliveriesDone',
+  'deliveriesFailed',
+])
+
+const outage = () => new StoreError('UNAVAILABLE', 'the store is away')
+const lost = () => new LeaseLostError('the lease is lost')
+
+/**
+ * The store as one process of a node sees it: each call pauses before and behind the real one, where the scheduler may let others go first, fail the
+ * call, or end the process. A call that fails before has done nothing; one that fails behind has done it all, and the caller does not know.
+ */
+export function gatedStore(store: NodeStore, actor: Actor, scheduler: Scheduler, onStep: StepListener): NodeStore {
+  return new Proxy(store, {
+    get: (target, name: keyof NodeStore) => {
+      if (name === 'onWake') {
+        const onWake: NodeStore['onWake'] = (listener) => target.onWake((wake) => actor.alive && listener(wake))
+        return onWake
+      }
+      return async (...args: readonly unknown[]) => {
+        await scheduler.pass(actor, `before ${name}`, { outage, lost: UNDER_A_LEASE.has(name) ? lost : undefined })
+        const call = target[name].bind(target) as (...args: readonly unknown[]) => Promise<unknown>
+        const result = await scheduler.inside(() => call(...args))
+        onStep(name, args, result)
+        await scheduler.pass(actor, `after ${name}`, { outage })
+        return result
+      }
+    },
+  })
+}
