@@ -20,18 +20,24 @@ import { publicKeyFromDerBase64 } from './keys.ts'
 import { isKeyOfNode, NODE_TYPE_NAME, parseRid } from './rid.ts'
 import type { Rid } from './rid.ts'
 
-/** What somebody sent; nothing in it has been verified. */
-export interface UnverifiedEnvelope {
-  /** For `parsePayload`. */
-  readonly payload: JsonNode
-  readonly payloadText: string
+/** Who says to have signed what, and for whom. */
+export interface SignedClaim {
   readonly source_node: Rid
   readonly target_node: Rid
   /** Base64 of 64 bytes, r||s, if the sender is honest. */
   readonly signature: string
-  /** The text that the signature should cover, as the reference prints it. */
-  readonly signedText: string
+  /** The text that the signature should cover, as the reference prints it; or its UTF-8. */
+  readonly signedText: string | Uint8Array
   /** The same as it was received, where that differs. */
+  readonly receivedText?: string | Uint8Array
+}
+
+/** What somebody sent; nothing in it has been verified. */
+export interface UnverifiedEnvelope extends SignedClaim {
+  /** For `parsePayload`. */
+  readonly payload: JsonNode
+  readonly payloadText: string
+  readonly signedText: string
   readonly receivedText?: string
 }
 
@@ -73,13 +79,18 @@ export function parseEnvelope(input: string | Uint8Array, limits: JsonLimits = {
 }
 
 /** Whether the signature is that key's. Never throws. */
-export function verifyEnvelope(envelope: UnverifiedEnvelope, publicKey: KeyObject): boolean {
+export function verifyEnvelope(envelope: SignedClaim, publicKey: KeyObject): boolean {
   const signature = signatureBytes(envelope)
   if (signature === undefined) return false
   const texts =
     envelope.receivedText === undefined ? [envelope.signedText] : [envelope.receivedText, envelope.signedText]
   return texts.some((text) =>
-    verify('sha256', Buffer.from(text, 'utf8'), { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature),
+    verify(
+      'sha256',
+      typeof text === 'string' ? Buffer.from(text, 'utf8') : text,
+      { key: publicKey, dsaEncoding: 'ieee-p1363' },
+      signature,
+    ),
   )
 }
 
@@ -90,11 +101,7 @@ export function verifyEnvelope(envelope: UnverifiedEnvelope, publicKey: KeyObjec
  * @param publicKeyBase64 the key in the sender's profile; undefined when no profile is known
  * @throws WireError to answer with
  */
-export function authenticateEnvelope(
-  envelope: UnverifiedEnvelope,
-  publicKeyBase64: string | undefined,
-  self: Rid,
-): void {
+export function authenticateEnvelope(envelope: SignedClaim, publicKeyBase64: string | undefined, self: Rid): void {
   const { source_node: source, target_node: target } = envelope
   if (publicKeyBase64 === undefined) throw new WireError('unknown_node', `no profile of ${source} is known`)
   if (!isKeyOfNode(source, publicKeyBase64))
@@ -109,16 +116,16 @@ export function authenticateEnvelope(
  * Names a signed text and its signature, to know a replay by: SHA-256 in hex over the text and r||min(s, n−s), for a signature
  * with s negated verifies too. Of the signed text as the reference prints it, so that spaces make no new envelope.
  */
-export function envelopeFingerprint(envelope: UnverifiedEnvelope): string {
+export function envelopeFingerprint(envelope: SignedClaim): string {
   const signature = signatureBytes(envelope) ?? Buffer.alloc(SIGNATURE_BYTES)
   const s = BigInt(`0x${signature.subarray(32).toString('hex')}`)
   const lowS = s > GROUP_ORDER / 2n ? GROUP_ORDER - s : s
-  const hash = createHash('sha256').update(envelope.signedText, 'utf8').update(signature.subarray(0, 32))
+  const hash = createHash('sha256').update(envelope.signedText).update(signature.subarray(0, 32))
   return hash.update(Buffer.from(lowS.toString(16).padStart(64, '0'), 'hex')).digest('hex')
 }
 
 /** Undefined for anything but the one base64 text of 64 bytes. */
-function signatureBytes({ signature }: UnverifiedEnvelope): Buffer | undefined {
+function signatureBytes({ signature }: SignedClaim): Buffer | undefined {
   const bytes = Buffer.from(signature, 'base64')
   return bytes.length === SIGNATURE_BYTES && bytes.toString('base64') === signature ? bytes : undefined
 }

@@ -5,7 +5,7 @@ export type { Contents } from './contents.ts'
 export { EDGE_STATUSES, EDGE_TYPES, edgeProfileContents, parseEdgeProfile } from './edge-profile.ts'
 export type { EdgeProfile, EdgeStatus, EdgeType } from './edge-profile.ts'
 export { authenticateEnvelope, envelopeFingerprint, parseEnvelope, signEnvelope, verifyEnvelope } from './envelope.ts'
-export type { EnvelopeParts, UnverifiedEnvelope } from './envelope.ts'
+export type { EnvelopeParts, SignedClaim, UnverifiedEnvelope } from './envelope.ts'
 export {
   errorResponseText,
   isWireErrorCode,

@@ -8,7 +8,8 @@ import { BodyBudget, readBody } from './request-body.ts'
 
 /** What is carried; a `KoiNode` fits it. */
 export interface Carried {
-  handleRequest(path: string, body: Uint8Array): Promise<NodeReply>
+  /** `from`: the caller's address; those of different ones take turns. */
+  handleRequest(path: string, body: Uint8Array, from?: string): Promise<NodeReply>
   /** Throws while the node is not there. */
   wellKnown(): string
 }
@@ -85,7 +86,7 @@ export class NodeCarrier {
     const { node, log } = this.#options
     let reply: NodeReply
     try {
-      reply = await node.handleRequest(path, body)
+      reply = await node.handleRequest(path, body, addressOf(request))
     } catch (error) {
       log.error('a request failed', { path, error })
       reply = detailReply(500, 'Internal Server Error')

@@ -1,6 +1,20 @@
 import { bundleOfEvent, parseNodeProfile, ProtocolError } from '@koi-mcp/protocol'
 import type { NodeProfile, ReceivedEvents, Rid } from '@koi-mcp/protocol'
 
+/** The key in that profile; or what is wrong with the profile, which is of no interest where the sender is known already. */
+export function introducedKey(
+  source: Rid,
+  payload: ReceivedEvents,
+): { readonly publicKey: string } | { readonly error: ProtocolError } | undefined {
+  try {
+    const profile = introducedProfile(source, payload)
+    return profile && { publicKey: profile.public_key }
+  } catch (error) {
+    if (error instanceof ProtocolError) return { error }
+    throw error
+  }
+}
+
 /**
  * The profile of a stranger who introduces itself: whole, in a NEW event about itself (wire document, Envelope). Nothing vouches for it before the
  * envelope is verified with its key.

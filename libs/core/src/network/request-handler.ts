@@ -1,24 +1,23 @@
 import {
   authenticateEnvelope,
-  ENDPOINTS,
   isEndpointPath,
-  parseEnvelope,
-  parsePayload,
   payloadText,
   ProtocolError,
   signEnvelope,
   WireError,
 } from '@koi-mcp/protocol'
-import type { EndpointPath, ResponsePayload, Rid, UnverifiedEnvelope } from '@koi-mcp/protocol'
+import type { EndpointPath, ResponsePayload, Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import { StoreError } from '../store/node-store.ts'
 import type { NodeStore } from '../store/node-store.ts'
-import { introducedProfile } from './introduced-profile.ts'
 import { detailReply, jsonReply, malformedReply, unavailableReply, wireErrorReply } from './node-reply.ts'
 import type { NodeReply } from './node-reply.ts'
+import { readRequest } from './read-request.ts'
+import type { ReadRequest } from './read-request.ts'
+import type { RequestReader } from './request-reader.ts'
 import { serveBroadcast } from './serve-broadcast.ts'
 import { serveBundles, serveManifests, serveRids } from './serve-fetch.ts'
 import { servePoll } from './serve-poll.ts'
@@ -66,6 +65,8 @@ export interface RequestDeps {
   readonly log: Logger
   readonly clock: Clock
   readonly limits?: Partial<RequestLimits> | undefined
+  /** Reads large requests elsewhere; absent, all are read in this thread. */
+  readonly reader?: Pick<RequestReader, 'read'> | undefined
   /** Whether a node, known and verified, may call the path; default: any may. */
   readonly mayCall?: ((source: Rid, path: EndpointPath) => boolean) | undefined
 }
@@ -78,21 +79,31 @@ export interface ServiceContext extends RequestDeps {
 }
 
 const RETRY_AFTER_SECONDS = 5
+const IN_THIS_THREAD: Pick<RequestReader, 'read'> = {
+  read: ({ path, body, limits }) => new Promise((resolve) => resolve(readRequest(path, body, limits))),
+}
 
 /**
  * Answers a call of another node (wire document, Endpoints and Envelope). A plain function from path and bytes to status and text, so that any
  * server can carry it.
  *
  * @param path behind the node's base URL: `/events/broadcast`, exactly
+ * @param from the address that the request came from; large requests of different ones take turns
  * @returns never rejects. 200 with a signed envelope (a broadcast: `null`, and its events are durable); 400 with one of the protocol's four
  *   errors; 403 not allowed; 404 no such path; 413 too large; 422 malformed, naming the field; 503 the store cannot now
  */
-export async function handleRequest(path: string, body: Uint8Array, deps: RequestDeps): Promise<NodeReply> {
+export async function handleRequest(
+  path: string,
+  body: Uint8Array,
+  deps: RequestDeps,
+  from?: string,
+): Promise<NodeReply> {
   const limits = { ...DEFAULT_REQUEST_LIMITS, ...deps.limits }
   if (!isEndpointPath(path)) return detailReply(404, 'Not Found')
   if (body.length > limits.maxBodyBytes) return detailReply(413, `The body is longer than ${limits.maxBodyBytes} bytes`)
   try {
-    return await answer(path, parseEnvelope(body, limits), { ...deps, limits })
+    const request = await (deps.reader ?? IN_THIS_THREAD).read({ path, body, limits }, from)
+    return await answer(path, request, { ...deps, limits })
   } catch (error) {
     if (error instanceof ProtocolError) {
       deps.log.info('refused a malformed request', { path, error: error.message })
@@ -114,23 +125,19 @@ export async function handleRequest(path: string, body: Uint8Array, deps: Reques
 
 async function answer(
   path: EndpointPath,
-  envelope: UnverifiedEnvelope,
+  { claim, payload, introduced }: ReadRequest,
   deps: RequestDeps & { limits: RequestLimits },
 ): Promise<NodeReply> {
   const { identity, graph, mayCall } = deps
-  const source = envelope.source_node
-  // Read before it is verified: a stranger's key comes inside the payload.
-  const payload = parsePayload(envelope.payload, ENDPOINTS[path].request, deps.limits)
-  const known =
-    graph.profile(source) ?? (payload.type === 'events_payload' ? introducedProfile(source, payload) : undefined)
-  authenticateEnvelope(envelope, known?.public_key, identity.rid)
+  const source = claim.source_node
+  authenticateEnvelope(claim, graph.profile(source)?.public_key ?? keyOf(introduced), identity.rid)
   if (mayCall !== undefined && !mayCall(source, path)) return detailReply(403, `${source} may not call ${path}`)
 
   const context: ServiceContext = { ...deps, source }
   const signed = (reply: ResponsePayload): NodeReply => signedReply(payloadText(reply), context)
   switch (payload.type) {
     case 'events_payload':
-      await serveBroadcast(payload, envelope, context)
+      await serveBroadcast(payload, claim, context)
       return jsonReply(200, 'null')
     case 'poll_events': {
       const { text, finished } = await servePoll(payload, context)
@@ -143,6 +150,11 @@ async function answer(
     case 'fetch_bundles':
       return signed(await serveBundles(payload, context))
   }
+}
+
+function keyOf(introduced: ReadRequest['introduced']): string | undefined {
+  if (introduced !== undefined && 'error' in introduced) throw introduced.error
+  return introduced?.publicKey
 }
 
 function signedReply(text: string, { identity, source }: ServiceContext): NodeReply {

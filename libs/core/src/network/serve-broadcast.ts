@@ -1,5 +1,5 @@
 import { envelopeFingerprint } from '@koi-mcp/protocol'
-import type { ReceivedEvents, UnverifiedEnvelope } from '@koi-mcp/protocol'
+import type { ReceivedEvents, SignedClaim } from '@koi-mcp/protocol'
 import { arrivalsOf } from './event-arrivals.ts'
 import type { ServiceContext } from './request-handler.ts'
 import { chunks } from './serve-fetch.ts'
@@ -15,12 +15,12 @@ const ACCEPTED_AT_ONCE = 1_000
  */
 export async function serveBroadcast(
   payload: ReceivedEvents,
-  envelope: UnverifiedEnvelope,
+  claim: SignedClaim,
   { store, identity, source, limits, log, clock }: ServiceContext,
 ): Promise<void> {
   const arrivals = arrivalsOf(payload.events, source, { self: identity.rid, maxRidBytes: limits.maxRidBytes, log })
   if (arrivals.length === 0) return
-  const key = `envelope/${envelopeFingerprint(envelope)}`
+  const key = `envelope/${envelopeFingerprint(claim)}`
   const until = clock() + limits.replayMs
   let taken = 0
   for (const [index, chunk] of [...chunks(arrivals, ACCEPTED_AT_ONCE)].entries()) {

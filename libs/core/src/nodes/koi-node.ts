@@ -163,12 +163,13 @@ export class KoiNode {
   }
 
   /** Answers one call of another node; `path` behind the base URL, such as `/events/broadcast`. Never rejects. */
-  async handleRequest(path: string, body: Uint8Array): Promise<NodeReply> {
+  async handleRequest(path: string, body: Uint8Array, from?: string): Promise<NodeReply> {
     const running = this.#running
     if (running === undefined) return unavailableReply('This node is starting or stopping, try again', 1)
     const { identity, store, parts } = running
-    const deps = { identity, store, graph: parts.graph, log: this.#log, clock: this.#clock }
-    const reply = await handleRequest(path, body, deps)
+    const { graph, reader } = parts
+    const deps = { identity, store, graph, reader, log: this.#log, clock: this.#clock }
+    const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
   }
@@ -316,6 +317,7 @@ export class KoiNode {
     await Promise.all(background)
     await parts.adapterRunner.stop()
     this.#running = undefined
+    await parts.reader.close()
     await parts.http.close()
     await store.close()
   }

@@ -19,6 +19,7 @@ import { HttpPeerClient } from '../network/http-peer-client.ts'
 import { IntroducingClient } from '../network/introducing-client.ts'
 import { Poller } from '../network/poller.ts'
 import { ProfileEvents } from '../network/profile-events.ts'
+import { RequestReader } from '../network/request-reader.ts'
 import { Resolver } from '../network/resolver.ts'
 import type { HandlerChain } from '../pipeline/handler-chain.ts'
 import { InboxWorker } from '../pipeline/inbox-worker.ts'
@@ -123,5 +124,19 @@ export function assembleNode(material: NodeMaterial) {
     log,
   })
   adapterRunner.onChange(onChange)
-  return { http, graph, contact, client, catchUps, resolver, inbox, delivery, handshaker, poller, adapterRunner }
+  const reader = new RequestReader()
+  return {
+    http,
+    graph,
+    contact,
+    client,
+    catchUps,
+    resolver,
+    inbox,
+    delivery,
+    handshaker,
+    poller,
+    adapterRunner,
+    reader,
+  }
 }

@@ -1,0 +1,13 @@
+/** The thread of a `RequestReader`: reads one request after the other. */
+import { parentPort } from 'node:worker_threads'
+import { packRequest } from './read-request.ts'
+import type { ReadOrder } from './request-reader.ts'
+
+parentPort?.on('message', ({ path, body, limits }: ReadOrder) => {
+  const packed = packRequest(path, body, limits)
+  const texts = packed.error === undefined ? [packed.claim.signedText, packed.claim.receivedText] : []
+  parentPort?.postMessage(
+    packed,
+    texts.flatMap((text) => (text instanceof Uint8Array ? [text.buffer as ArrayBuffer] : [])),
+  )
+})
