@@ -90,18 +90,18 @@ export function makeBench({
 export interface Loaded {
   readonly server: Server
   readonly load: CommandProcess<LoadCommands>
-  /** The number that the next notes begin with: nobody has seen them. */
+  /** The number that the next events begin with: nobody has seen them. */
   next: number
   stop(): Promise<void>
 }
 
-export async function underLoad(server: Server, next: number): Promise<Loaded> {
+export async function underLoad(server: Server): Promise<Loaded> {
   const load = new CommandProcess<LoadCommands>(file('load/load-process.ts'))
   await load.ask('introduce', { target: targetOf(server) })
   return {
     server,
     load,
-    next,
+    next: 0,
     stop: async () => {
       await load.stop()
       await server.stop()

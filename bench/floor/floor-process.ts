@@ -78,8 +78,8 @@ function timed(work: () => void): { ms: number } {
   return { ms: performance.now() - start }
 }
 
-function events(notes: FloorCommands['events']['args']): { ms: number } {
-  const bodies = sender.noteBatches(notes, self).map((text) => Buffer.from(text))
+function events(numbers: FloorCommands['events']['args']): { ms: number } {
+  const bodies = sender.batches(numbers, self).map((text) => Buffer.from(text))
   const insert = file().prepare('INSERT INTO cache VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
   return timed(() => {
     for (const body of bodies) {

@@ -21,18 +21,26 @@ function words(seed: number, count: number): string {
   }).join(' ')
 }
 
-/** What an event carries: about 500 bytes, shaped like the description of a dataset. */
+/** What the coordinator subscribes to: it takes nobody's word about anything else. */
+export const EVENT_TYPE = 'orn:data-catalog.dataset'
+const DatasetRid = defineRidType(EVENT_TYPE)
+
+/** What the n-th event is about. */
+export const eventRid = (n: number): Rid => DatasetRid.of(`bench/${n.toString(36)}`)
+
+/** What an event carries: about 500 bytes, the description of a dataset. */
 export function eventContents(n: number): Contents {
   return contentsOf({
-    title: `note ${n}: ${words(n, 4)}`,
+    name: `dataset ${n}: ${words(n, 4)}`,
     description: words(n + 7, 32),
+    format: 'csv',
     rows: n * 17,
     mean: n / 7,
-    updated: '2026-11-23T08:00:00Z',
+    modified: '2026-11-23T08:00:00Z',
     tags: [words(n, 1), words(n + 1, 1), words(n + 2, 1)],
     columns: [
-      { name: 'id', type: 'integer', unique: true },
-      { name: words(n + 3, 1), type: 'number', unit: 'm' },
+      { name: 'id', type: 'BIGINT', nullable: false },
+      { name: words(n + 3, 1), type: 'DOUBLE', unit: 'm' },
     ],
   })
 }

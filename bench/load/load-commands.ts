@@ -6,8 +6,8 @@ export interface Target {
   readonly rid: Rid
 }
 
-export interface Notes {
-  /** Number of the first note; each run sends notes that nobody has seen. */
+export interface Numbers {
+  /** Of the first event; each run sends what nobody has seen. */
   readonly first: number
   readonly events: number
   readonly batch: number
@@ -18,9 +18,9 @@ export interface LoadCommands {
   /** Makes itself known and waits until the server answers it. */
   introduce: { args: { target: Target }; answer: null }
   /** Signs the envelopes of a run. */
-  prepareEvents: { args: { target: Target; notes: Notes }; answer: { bytes: number } }
+  prepareEvents: { args: { target: Target; numbers: Numbers }; answer: { bytes: number } }
   /**
-   * Sends them. `acceptedMs`: from the first byte to the last 200. `appliedMs`: until the last 100 of the notes are served by
+   * Sends them. `acceptedMs`: from the first byte to the last 200. `appliedMs`: until the last 100 of them are served by
    * `/bundles/fetch`.
    */
   sendEvents: { args: { connections: number }; answer: { acceptedMs: number; appliedMs: number } }

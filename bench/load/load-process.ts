@@ -1,21 +1,25 @@
 /** The load generator: signs before it is measured, in a process of its own. Commands come over IPC, see `LoadCommands`. */
 import { setTimeout as wait } from 'node:timers/promises'
-import { BROADCAST_EVENTS_PATH, FETCH_BUNDLES_PATH, payloadText } from '@koi-mcp/protocol'
+import { BROADCAST_EVENTS_PATH, edgeRid, FETCH_BUNDLES_PATH, payloadText } from '@koi-mcp/protocol'
+import type { Rid } from '@koi-mcp/protocol'
 import { serveCommands } from '../process/serve-commands.ts'
 import { HttpLane, postBytes } from './http-lane.ts'
-import { noteRid } from './knowledge.ts'
-import type { LoadCommand, LoadCommands, Notes, Target } from './load-commands.ts'
+import { eventRid } from './knowledge.ts'
+import type { LoadCommand, LoadCommands, Numbers, Target } from './load-commands.ts'
 import { Sender } from './sender.ts'
 
 const sender = new Sender('bench-load')
-/** Notes of a run that must all be served before it counts as applied: more than any server works on side by side. */
-const LAST_NOTES = 100
+/** Events of a run that must all be served before it counts as applied: more than any server works on side by side. */
+const LAST_ONES = 100
 
-let events: { url: URL; requests: Buffer[]; lastNote: Buffer; lastNotes: Buffer } | undefined
+/** How long a subscription may take that is not coming where the server asks for none. */
+const EDGE_WAIT_MS = 1_000
+
+let events: { url: URL; requests: Buffer[]; lastOne: Buffer; lastOnes: Buffer } | undefined
 let fetches: { url: URL; requests: Buffer[] } | undefined
 
-const bundlesRequest = ({ url, rid }: Target, notes: readonly number[]): Buffer => {
-  const payload = payloadText({ type: 'fetch_bundles', rids: notes.map(noteRid) })
+const bundlesRequest = ({ url, rid }: Target, rids: readonly Rid[]): Buffer => {
+  const payload = payloadText({ type: 'fetch_bundles', rids })
   return postBytes(new URL(url), FETCH_BUNDLES_PATH, sender.sign(payload, rid))
 }
 
@@ -28,9 +32,9 @@ async function withLanes<T>(url: URL, count: number, work: (lanes: readonly Http
   }
 }
 
-function lastOf({ first, events: count }: Notes): number[] {
-  const size = Math.min(LAST_NOTES, count)
-  return Array.from({ length: size }, (_, index) => first + count - size + index)
+function lastOf({ first, events: count }: Numbers): Rid[] {
+  const size = Math.min(LAST_ONES, count)
+  return Array.from({ length: size }, (_, index) => eventRid(first + count - size + index))
 }
 
 /** Sends requests, drawn one after the other by all lanes, until there is none. */
@@ -61,42 +65,46 @@ const commands: { readonly [C in LoadCommand]: (args: LoadCommands[C]['args']) =
       const url = new URL(target.url)
       await withLanes(url, 1, async ([lane]) => {
         await lane!.post(postBytes(url, BROADCAST_EVENTS_PATH, sender.introduction(target.rid)))
-        const ask = bundlesRequest(target, [0])
-        const until = performance.now() + 30_000
-        while ((await lane!.post(ask)).status !== 200) {
-          if (performance.now() > until) throw new Error('the server does not come to know the load generator')
+        // Ours proposes to subscribe, and takes what it subscribes to; a full node of the reference asks no partial one, and takes anything.
+        const ask = bundlesRequest(target, [edgeRid(sender.rid, target.rid)])
+        const since = performance.now()
+        for (;;) {
+          const { status, body = '' } = await lane!.post(ask, { keepBody: true })
+          const waited = performance.now() - since
+          if (status === 200 && (body.includes('"not_found":[]') || waited > EDGE_WAIT_MS)) return
+          if (waited > 30_000) throw new Error('the server does not come to know the load generator')
           await wait(20)
         }
       })
       return null
     },
 
-    prepareEvents: ({ target, notes }) => {
+    prepareEvents: ({ target, numbers }) => {
       const url = new URL(target.url)
       const requests = sender
-        .noteBatches(notes, target.rid)
+        .batches(numbers, target.rid)
         .map((envelope) => postBytes(url, BROADCAST_EVENTS_PATH, envelope))
-      const last = lastOf(notes)
+      const last = lastOf(numbers)
       events = {
         url,
         requests,
-        lastNote: bundlesRequest(target, last.slice(-1)),
-        lastNotes: bundlesRequest(target, last),
+        lastOne: bundlesRequest(target, last.slice(-1)),
+        lastOnes: bundlesRequest(target, last),
       }
       return Promise.resolve({ bytes: requests.reduce((sum, { length }) => sum + length, 0) })
     },
 
     sendEvents: ({ connections }) => {
       if (events === undefined) throw new Error('prepareEvents first')
-      const { url, requests, lastNote, lastNotes } = events
+      const { url, requests, lastOne, lastOnes } = events
       return withLanes(url, connections, async (lanes) => {
         let index = 0
         const start = performance.now()
         await drain(lanes, () => requests[index++])
         const acceptedMs = performance.now() - start
         // The last one first: asking for a hundred over and over would be a load of its own.
-        await untilServed(lanes[0]!, lastNote)
-        await untilServed(lanes[0]!, lastNotes)
+        await untilServed(lanes[0]!, lastOne)
+        await untilServed(lanes[0]!, lastOnes)
         return { acceptedMs, appliedMs: performance.now() - start }
       })
     },

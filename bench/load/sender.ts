@@ -10,9 +10,9 @@ import {
   signEnvelope,
 } from '@koi-mcp/protocol'
 import type { KoiEvent, Rid } from '@koi-mcp/protocol'
-import { eventContents, noteRid } from './knowledge.ts'
+import { EVENT_TYPE, eventContents, eventRid } from './knowledge.ts'
 
-/** A node that only sends: partial, so that nobody calls it back. */
+/** A node that only sends, as the provider of what it sends: partial, so that nobody calls it back. */
 export class Sender {
   readonly rid: Rid
   readonly #keys = generateKeyPair()
@@ -39,7 +39,7 @@ export class Sender {
   introduction(target: Rid): string {
     const contents = nodeProfileContents({
       node_type: 'PARTIAL',
-      provides: { event: [], state: [] },
+      provides: { event: [EVENT_TYPE], state: [] },
       public_key: this.#publicKey,
     })
     const { manifest } = generateBundle(this.rid, contents, now())
@@ -52,21 +52,21 @@ export class Sender {
     )
   }
 
-  /** Envelopes with so many new notes each, from the given number on, signed. */
-  noteBatches({ first, events, batch }: { first: number; events: number; batch: number }, target: Rid): string[] {
+  /** Envelopes with so many news each, from the given number on, signed. */
+  batches({ first, events, batch }: { first: number; events: number; batch: number }, target: Rid): string[] {
     return Array.from({ length: Math.ceil(events / batch) }, (_, index) => {
       const start = first + index * batch
       const size = Math.min(batch, first + events - start)
       return this.events(
-        Array.from({ length: size }, (_unused, offset) => newNote(start + offset)),
+        Array.from({ length: size }, (_unused, offset) => newEvent(start + offset)),
         target,
       )
     })
   }
 }
 
-function newNote(n: number): KoiEvent {
-  const rid = noteRid(n)
+function newEvent(n: number): KoiEvent {
+  const rid = eventRid(n)
   const { manifest, contents } = generateBundle(rid, eventContents(n), now())
   return { rid, event_type: 'NEW', manifest, contents }
 }

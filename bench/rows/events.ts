@@ -13,15 +13,15 @@ export interface EventRun {
 
 const CONNECTIONS = 16
 
-/** Sends so many new notes and waits until they are served. */
+/** Sends so many news and waits until they are served. */
 export async function runEvents(
   loaded: Loaded,
   { events, batch }: { events: number; batch: number },
 ): Promise<EventRun> {
   const { server, load } = loaded
-  const notes = { first: loaded.next, events, batch }
+  const numbers = { first: loaded.next, events, batch }
   loaded.next += events
-  await load.ask('prepareEvents', { target: targetOf(server), notes })
+  await load.ask('prepareEvents', { target: targetOf(server), numbers })
   const before = processCost(server.pid)?.cpuMs ?? Number.NaN
   const times = await load.ask('sendEvents', { connections: CONNECTIONS })
   return { events, ...times, cpuMs: (processCost(server.pid)?.cpuMs ?? Number.NaN) - before }
@@ -76,14 +76,14 @@ function results(batch: number, { ours, reference, floor }: Taken): RowResult[] 
   ]
 }
 
-/** Both nodes, filled alike and under load; the first notes that are sent begin behind those. */
+/** Both nodes, filled alike and under load; what is sent has numbers of its own. */
 export async function bothSides(
   bench: Bench,
   { seed = 0, noReference }: { seed?: number; noReference?: string | undefined } = {},
 ): Promise<{ ours: Loaded; reference: Loaded | { readonly why: string } }> {
   const start = async (subject: Bench['ours']): Promise<Loaded> => {
     if (seed > 0) bench.say(`filling ${subject.name} with ${seed.toLocaleString('en-US')} bundles`)
-    return underLoad(await subject.start(bench.folder(subject.name), { seed }), seed)
+    return underLoad(await subject.start(bench.folder(subject.name), { seed }))
   }
   const ours = await start(bench.ours)
   if (noReference !== undefined) return { ours, reference: { why: noReference } }

@@ -38,7 +38,7 @@ export function sizeRow(bundles: number): Row {
       bench.say(`listing ${held.toLocaleString('en-US')} RIDs`)
       const rids = await ridsRates(bench, { ours, reference: other }, held)
       bench.say('sending events')
-      const events = await eventCosts(bench, { ours, reference: other }, held)
+      const events = await eventCosts(bench, { ours, reference: other })
       const named = (what: string, unit: string, better: 'more' | 'less') => ({
         row: sizeName(bundles),
         what: `${what} at ${held.toLocaleString('en-US')}`,
@@ -74,11 +74,10 @@ const sizeName = (bundles: number): string =>
 async function eventCosts(
   bench: Bench,
   { ours, reference }: { ours: Loaded; reference: Loaded | { readonly why: string } },
-  held: number,
 ): Promise<Pick<RowResult, 'ours' | 'reference' | 'floor'>> {
   const { rounds, events } = bench.effort
   const count = Math.ceil(events.ours / 2)
-  let floorNext = held
+  let floorNext = 0
   const taken = await inTurns<'ours' | 'reference' | 'floor', Pick<EventRun, 'events' | 'appliedMs'>>(rounds, {
     ours: () => runEvents(ours, { events: count, batch: BATCH }),
     reference: 'why' in reference ? reference : () => runEvents(reference, { events: events.reference, batch: BATCH }),
@@ -96,7 +95,7 @@ async function eventCosts(
 async function filled(bench: Bench, subject: Subject, held: number) {
   bench.say(`filling ${subject.name} with ${held.toLocaleString('en-US')} bundles`)
   const folder = bench.folder(subject.name)
-  let loaded: Loaded | undefined = await underLoad(await subject.start(folder, { seed: held }), held)
+  let loaded: Loaded | undefined = await underLoad(await subject.start(folder, { seed: held }))
   return {
     loaded: (): Loaded => {
       if (loaded === undefined) throw new Error(`${subject.name} is not running`)
@@ -106,7 +105,7 @@ async function filled(bench: Bench, subject: Subject, held: number) {
       bench.say(`restarting ${subject.name}`)
       await loaded?.stop()
       loaded = undefined
-      loaded = await underLoad(await subject.start(folder), held)
+      loaded = await underLoad(await subject.start(folder))
       const { server } = loaded
       return { readyMs: server.readyMs, rssMiB: processCost(server.pid)?.rssMiB ?? Number.NaN }
     },
