@@ -79,6 +79,7 @@ export type {
   Change,
   DeadLetter,
   DeliveryBatch,
+  DueTarget,
   Emissions,
   LaneLease,
   ListOptions,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import {
+  asRid,
   edgeProfileContents,
   edgeRid,
   eventText,
@@ -319,6 +320,19 @@ describe('DeliveryWorker', () => {
     expect(clock.now).toBe(1_700_000_000_000)
   })
 
+  it('finds the nodes that it can call behind any number of those that it cannot', async () => {
+    const { store, worker, graph, peers } = await setup(1)
+    const [{ server, identity }] = peers
+    const { profile } = testIdentity('partial')
+    const partials = Array.from({ length: 2_500 }, (_, index) => asRid(`orn:koi-net.node:${index}+${'0'.repeat(64)}`))
+    for (const rid of partials) graph.observe(rid, nodeProfileContents(profile))
+    await announce(store, testBundle('1'), [...partials, identity.rid])
+    worker.start()
+    await worker.idle()
+    expect(server.requests).toHaveLength(1)
+    expect(await store.outboxState()).toHaveLength(2_500)
+  })
+
   it('drops what has waited seven days for a stranger, and nothing else', async () => {
     const { store, worker, peers, graph, clock } = await setup(1)
     const [{ server, identity }] = peers
@@ -418,7 +432,7 @@ describe('DeliveryWorker', () => {
     let failures = 2
     const { store, worker, peers, log } = await setup(1, {}, (store) =>
       storeWith(store, {
-        dueTargets: (limit) => (failures-- > 0 ? Promise.reject(new Error('locked')) : store.dueTargets(limit)),
+        dueTargets: (...args) => (failures-- > 0 ? Promise.reject(new Error('locked')) : store.dueTargets(...args)),
       }),
     )
     await announce(store, testBundle('1'), [peers[0].identity.rid])

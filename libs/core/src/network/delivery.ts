@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
 import { NETWORK_LANE } from '../store/node-store.ts'
-import type { DeliveryBatch, NodeStore } from '../store/node-store.ts'
+import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
 import type { AddressBook } from './address-book.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
 import type { BackoffOptions } from './backoff.ts'
@@ -53,7 +53,8 @@ const MAX_EVENTS = 100
 const MAX_BYTES = 4 * 1024 * 1024
 /** Wake-ups may be lost; this is how late a lost one is noticed, in milliseconds. */
 const SWEEP_MS = 1_000
-const TARGETS_SEEN = 1_000
+/** Targets looked at in one go. */
+const PAGE = 1_000
 
 /**
  * Sends what is queued to full nodes by webhook; what is queued for partial ones waits for their polls. Different targets at the same time, one
@@ -100,8 +101,8 @@ export class DeliveryWorker {
   async idle(): Promise<void> {
     while (this.#running !== undefined && !this.#stopping.signal.aborted) {
       await Promise.all(this.#inFlight.values())
-      const due = await this.#deliverable()
-      if (due.length === 0 && this.#inFlight.size === 0) return
+      const { done } = await this.#deliverable().next()
+      if (done && this.#inFlight.size === 0) return
       this.#wake.now()
       await sleep(5, this.#stopping.signal)
     }
@@ -130,7 +131,7 @@ export class DeliveryWorker {
 
   async #startDue(signal: AbortSignal): Promise<void> {
     const { concurrency = 16 } = this.#options
-    for (const target of await this.#deliverable()) {
+    for await (const target of this.#deliverable()) {
       if (this.#inFlight.size >= concurrency) return
       if (signal.aborted) return
       const flight = this.#deliverAll(target, signal).finally(() => {
@@ -141,10 +142,15 @@ export class DeliveryWorker {
     }
   }
 
-  /** Due targets that we can call and are not calling. */
-  async #deliverable(): Promise<readonly Rid[]> {
-    const due = await this.#options.store.dueTargets(TARGETS_SEEN)
-    return due.filter((target) => !this.#inFlight.has(target) && this.#isReachable(target))
+  /** Due targets that we can call and are not calling, behind any number of those that we cannot. */
+  async *#deliverable(): AsyncGenerator<Rid, void> {
+    let page: readonly DueTarget[]
+    let last: DueTarget | undefined
+    do {
+      page = await this.#options.store.dueTargets(PAGE, last)
+      for (const { target } of page) if (!this.#inFlight.has(target) && this.#isReachable(target)) yield target
+      last = page.at(-1)
+    } while (page.length === PAGE)
   }
 
   #isReachable(target: Rid): boolean {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Wake } from './group-commit.ts'
 import type { LeaseTokens } from './lease-tokens.ts'
 import { LeaseLostError } from './node-store.ts'
-import type { DeliveryBatch } from './node-store.ts'
+import type { DeliveryBatch, DueTarget } from './node-store.ts'
 import type { OutboxTables, QueuedEvent } from './outbox-tables.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -17,6 +17,8 @@ export interface TakeOptions {
 
 /** Rows looked at in one go while a batch is put together. */
 const PAGE = 100
+/** Stands before every target. */
+const FIRST: DueTarget = { target: '' as Rid, dueAt: 0 }
 
 /**
  * Batches on their way: one at a time for each target, under a lease. Only a target that failed waits for its moment; what the clock said when
@@ -35,17 +37,19 @@ export class DeliveryTables {
     this.#outbox = outbox
   }
 
-  dueTargets(limit: number): Rid[] {
+  dueTargets(limit: number, after: DueTarget = FIRST): DueTarget[] {
     const now = this.#clock()
-    const rows = this.#db.all<{ target: Rid }>(
-      `SELECT target FROM outbox_targets
-       WHERE (due_at <= ? OR failures = 0) AND target NOT IN (SELECT target FROM delivery_leases WHERE expires_at > ?)
+    return this.#db.all<DueTarget>(
+      `SELECT target, due_at AS dueAt FROM outbox_targets
+       WHERE (due_at, target) > (?, ?) AND (due_at <= ? OR failures = 0)
+         AND target NOT IN (SELECT target FROM delivery_leases WHERE expires_at > ?)
        ORDER BY due_at, target LIMIT ?`,
+      after.dueAt,
+      after.target,
       now,
       now,
       limit,
     )
-    return rows.map((row) => row.target)
   }
 
   /** Of the targets that wait or are held, the moment at which the first one is to be had again. */

@@ -99,8 +99,11 @@ export interface NodeStore {
 
   // ---- outbox -----------------------------------------------------------------------------------------------------------------
 
-  /** Subscribers with queued events whose next attempt is due and that nobody else is delivering to. */
-  dueTargets(limit: number): Promise<readonly Rid[]>
+  /**
+   * Subscribers with queued events whose next attempt is due and that nobody else is delivering to, the longest due first; those behind `after`, which
+   * was given here before, when there may be more than `limit`.
+   */
+  dueTargets(limit: number, after?: DueTarget): Promise<readonly DueTarget[]>
   /** When the next target that waits, or is being delivered to, is to be had (ms since the epoch); those due now do not count. */
   nextDeliveryAt(): Promise<number | undefined>
   /**
@@ -232,6 +235,12 @@ export interface Change {
   readonly rid: Rid
   readonly eventType: EventType
   readonly origin?: Rid | undefined
+}
+
+export interface DueTarget {
+  readonly target: Rid
+  /** Milliseconds since the epoch. */
+  readonly dueAt: number
 }
 
 export interface DeliveryBatch {

@@ -179,8 +179,8 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.onWake(listener)
   }
 
-  dueTargets(limit: number): Promise<readonly Rid[]> {
-    return read(() => this.#deliveries.dueTargets(limit))
+  dueTargets(limit: number, after?: port.DueTarget): Promise<readonly port.DueTarget[]> {
+    return read(() => this.#deliveries.dueTargets(limit, after))
   }
 
   nextDeliveryAt(): Promise<number | undefined> {

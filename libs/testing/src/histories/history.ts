@@ -178,7 +178,7 @@ export class History {
     while (actor.alive) {
       const woken = new Promise<void>((resolve) => (wake = resolve))
       try {
-        for (const target of await store.dueTargets(10)) await this.#deliverTo(target, actor, store)
+        for (const { target } of await store.dueTargets(10)) await this.#deliverTo(target, actor, store)
       } catch {
         // The store is away, or the lease is lost; the batch is due again when it has run out.
       }

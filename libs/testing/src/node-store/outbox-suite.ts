@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { LeaseLostError, NO_EMISSIONS } from '@koi-mcp/core'
 import type { DeliveryBatch } from '@koi-mcp/core'
+import { asRid } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import { bundleOf, dataset, eventOf, LEASE_MS, OTHER_PEER, PEER, START } from './store-under-test.ts'
 import type { StoreUnderTest } from './store-under-test.ts'
@@ -16,14 +17,14 @@ export function describeOutbox(test: StoreUnderTest): void {
     if (batch === undefined) throw new Error(`nothing is queued for ${target}`)
     return batch
   }
+  const due = async () => (await test.store.dueTargets(10)).map(({ target }) => target)
   const short = (batch: DeliveryBatch) => batch.eventTexts.map((text) => [eventOf(text).event_type, eventOf(text).rid])
 
   describe('outbox', () => {
     it('queues for each target once, and sends the whole event', async () => {
       const bundle = bundleOf(A, '{"v":1.0}')
       await test.put(bundle, [PEER, OTHER_PEER, PEER])
-      expect([...(await test.store.dueTargets(10))].sort()).toEqual([OTHER_PEER, PEER])
-      expect(await test.store.dueTargets(1)).toHaveLength(1)
+      expect([...(await due())].sort()).toEqual([OTHER_PEER, PEER])
       const batch = await taken(PEER)
       expect(batch).toMatchObject({ target: PEER, owner: 'delivery', failures: 0, rids: [A] })
       expect(batch.rows).toHaveLength(1)
@@ -54,7 +55,7 @@ export function describeOutbox(test: StoreUnderTest): void {
       await test.store.deliveriesDone(batch)
       expect(await take(OTHER_PEER)).toBeUndefined()
       expect(await test.store.outboxState()).toEqual([])
-      expect(await test.store.dueTargets(10)).toEqual([])
+      expect(await due()).toEqual([])
     })
 
     type Step = 'NEW' | 'UPDATE' | 'FORGET'
@@ -165,10 +166,10 @@ export function describeOutbox(test: StoreUnderTest): void {
       await test.put(bundleOf(A), [PEER])
       const batch = await taken(PEER)
       expect(await take(PEER, { ignoreDue: true })).toBeUndefined()
-      expect(await test.store.dueTargets(10)).toEqual([])
+      expect(await due()).toEqual([])
       expect(await test.store.nextDeliveryAt()).toBe(START + LEASE_MS)
       test.now += LEASE_MS
-      expect(await test.store.dueTargets(10)).toEqual([PEER])
+      expect(await due()).toEqual([PEER])
       await expect(test.store.deliveriesDone(batch)).rejects.toThrow(LeaseLostError)
       const next = await taken(PEER)
       expect(next.token).toBeGreaterThan(batch.token)
@@ -187,21 +188,38 @@ export function describeOutbox(test: StoreUnderTest): void {
       expect(await test.store.outboxState()).toEqual([
         { target: PEER, queued: 2, oldestAt: START, failures: 1, lastError: 'refused' },
       ])
-      expect(await test.store.dueTargets(10)).toEqual([])
+      expect(await due()).toEqual([])
       expect(await test.store.nextDeliveryAt()).toBe(START + 1000)
       expect(await take(PEER)).toBeUndefined()
       const polled = await taken(PEER, { ignoreDue: true, limit: 1 })
       expect(polled).toMatchObject({ failures: 1, rids: [A] })
       await test.store.deliveriesDone(polled)
       expect(await test.store.outboxState()).toEqual([{ target: PEER, queued: 1, oldestAt: START, failures: 0 }])
-      expect(await test.store.dueTargets(10)).toEqual([PEER])
+      expect(await due()).toEqual([PEER])
+    })
+
+    it('gives the targets that are due a part at a time, the longest due first', async () => {
+      const targets = ['c', 'a', 'b', 'd', 'e'].map((name) => asRid(`orn:koi-net.node:${name}+${'0'.repeat(64)}`))
+      const [c, a, b, d, e] = targets as [Rid, Rid, Rid, Rid, Rid]
+      await test.put(bundleOf(A), [c])
+      test.now += 10
+      await test.put(bundleOf(B), [b, a, d, e])
+      await test.store.deliveriesFailed(await taken(e), { error: 'away', dueAt: test.now + 1 })
+      const first = await test.store.dueTargets(2)
+      expect(first).toEqual([
+        { target: c, dueAt: START },
+        { target: a, dueAt: test.now },
+      ])
+      await take(b)
+      expect(await test.store.dueTargets(2, first[1])).toEqual([{ target: d, dueAt: test.now }])
+      expect(await test.store.dueTargets(2, { target: d, dueAt: test.now })).toEqual([])
     })
 
     it('does not wait because the clock was set back', async () => {
       await test.put(bundleOf(A), [PEER])
       await test.put(bundleOf(B), [PEER])
       test.now -= 3_600_000
-      expect(await test.store.dueTargets(10)).toEqual([PEER])
+      expect(await due()).toEqual([PEER])
       expect(await test.store.nextDeliveryAt()).toBeUndefined()
       test.now += 3_600_000
       await test.store.deliveriesDone(await taken(PEER, { limit: 1 }))
@@ -214,7 +232,7 @@ export function describeOutbox(test: StoreUnderTest): void {
       await test.put(bundleOf(B), [PEER])
       expect(await test.store.dropDeliveries(PEER)).toBe(2)
       expect(await test.store.dropDeliveries(PEER)).toBe(0)
-      expect(await test.store.dueTargets(10)).toEqual([OTHER_PEER])
+      expect(await due()).toEqual([OTHER_PEER])
       await test.put(bundleOf(B, { v: 2 }), [PEER], 'UPDATE')
       expect(short(await taken(PEER))).toEqual([['UPDATE', B]])
     })
