@@ -3,6 +3,7 @@ import {
   BROADCAST_EVENTS_PATH,
   contentsOf,
   edgeProfileContents,
+  edgeRid,
   eventFromBundle,
   eventText,
   FETCH_MANIFESTS_PATH,
@@ -30,6 +31,8 @@ export class Outsider {
   readonly holds = new Map<Rid, Bundle>()
   /** Texts of the events that its next poller is given. */
   queued: string[] = []
+  /** Answers 503 to whatever it is told. */
+  away = false
   /** Paths it was called at, behind its base URL. */
   readonly calls: string[] = []
   /** Events it was told. */
@@ -41,9 +44,11 @@ export class Outsider {
     this.stop = stop
   }
 
-  static async start(provides: readonly string[] = [], name = 'outsider'): Promise<Outsider> {
+  /** A full node; or one that nobody can call. */
+  static async start(provides: readonly string[] = [], { partial = false } = {}): Promise<Outsider> {
     const server = await testServer()
-    const outsider = new Outsider(testIdentity(name, `${server.origin}/koi-net`, provides), () => server.close())
+    const baseUrl = partial ? undefined : `${server.origin}/koi-net`
+    const outsider = new Outsider(testIdentity('outsider', baseUrl, provides), () => server.close())
     server.answer = ({ path, body }) => outsider.#answer(path.replace('/koi-net', ''), body)
     return outsider
   }
@@ -71,22 +76,35 @@ export class Outsider {
     return this.tell(node, newEvent(this.profileBundle()))
   }
 
+  /** Asks for a subscription to the node's events of these types. */
+  async subscribe(node: KoiNode, rid_types: readonly string[]): Promise<void> {
+    const edge = edgeProfileContents({
+      source: node.identity.rid,
+      target: this.rid,
+      edge_type: this.identity.profile.base_url === undefined ? 'POLL' : 'WEBHOOK',
+      status: 'PROPOSED',
+      rid_types,
+    })
+    await this.tell(node, newEvent(bundleNow(edgeRid(node.identity.rid, this.rid), edge.value)))
+  }
+
   /** Lets the node, which has learnt what this one provides, subscribe. */
   async approve(node: KoiNode): Promise<void> {
     const subscriber = node.identity.rid
     await until(() => node.graph.edge(this.rid, subscriber) !== undefined)
     const proposed = node.graph.edge(this.rid, subscriber)!
     const edge = edgeProfileContents({ ...proposed.profile, status: 'APPROVED' })
-    await this.tell(node, updateEvent(bundleNow(proposed.rid, edge.value as object)))
+    await this.tell(node, updateEvent(bundleNow(proposed.rid, edge.value)))
   }
 
   /** Its profile, now. */
   profileBundle(change: Partial<NodeProfile> = {}): Bundle {
-    return bundleNow(this.rid, nodeProfileContents({ ...this.identity.profile, ...change }).value as object)
+    return bundleNow(this.rid, nodeProfileContents({ ...this.identity.profile, ...change }).value)
   }
 
   #answer(path: string, body: Buffer): Answer {
     this.calls.push(path)
+    if (this.away) return { status: 503, body: '' }
     if (path === BROADCAST_EVENTS_PATH) {
       this.heard.push(...requestOf(body, 'events_payload').events.flatMap(({ ok }) => ok ?? []))
       return { status: 200, body: 'null' }

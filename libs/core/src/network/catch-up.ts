@@ -35,7 +35,7 @@ export async function catchUp(
 ): Promise<number> {
   const { client, log } = options
   const listed = await client.fetchRids(node, ridTypes)
-  const wanted = [...new Set(listed)].filter((rid) => isWanted(rid, ridTypes, options))
+  const wanted = [...new Set(listed)].filter((rid) => isWanted(rid, node, ridTypes, options))
   let accepted = 0
   for (const chunk of chunks(wanted, RIDS_AT_ONCE)) {
     if (signal.aborted) break
@@ -49,9 +49,9 @@ export async function catchUp(
   return accepted
 }
 
-function isWanted(rid: Rid, ridTypes: readonly string[], options: CatchUpOptions): boolean {
+function isWanted(rid: Rid, node: Rid, ridTypes: readonly string[], options: CatchUpOptions): boolean {
   if (ridTypes.length > 0 && !ridTypes.includes(ridTypeOf(rid))) return false
-  const problem = problemOf(rid, options)
+  const problem = problemOf(rid, node, options)
   if (problem !== undefined && rid !== options.self)
     options.log.warn('left out of catching up', { rid: rid.slice(0, 300), error: problem })
   return problem === undefined

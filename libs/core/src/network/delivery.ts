@@ -2,6 +2,7 @@ import type { Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
+import { PeerList } from '../security/peer-list.ts'
 import { NETWORK_LANE } from '../store/node-store.ts'
 import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
 import type { AddressBook } from './address-book.ts'
@@ -30,6 +31,8 @@ export interface DeliveryOptions {
   readonly client: Pick<PeerClient, 'broadcastEvents'>
   readonly graph: Pick<NodeGraph, 'profile'>
   readonly addressOf: AddressBook
+  /** What is queued for others, or about other types than a node is listed for, does not leave; default: everything does. */
+  readonly peers?: PeerList | undefined
   /** Text of a NEW event with our own profile, put in front when a peer says that it does not know us. */
   readonly ownProfileEvent: () => Promise<string>
   readonly log: Logger
@@ -167,7 +170,7 @@ export class DeliveryWorker {
   }
 
   async #deliverAll(target: Rid, signal: AbortSignal): Promise<void> {
-    const { store, client, ownProfileEvent, log, requestTimeoutMs = 30_000 } = this.#options
+    const { store, client, ownProfileEvent, log, peers = PeerList.open, requestTimeoutMs = 30_000 } = this.#options
     const attempt = new DeliveryAttempt({ client, ownProfileEvent, log })
     let ignoreDue = false
     try {
@@ -176,8 +179,9 @@ export class DeliveryWorker {
         const limit = Math.min(attempt.limit ?? MAX_EVENTS, MAX_EVENTS)
         const leaseMs = CALLS_A_BATCH * requestTimeoutMs
         const lease = { owner: this.#owner, leaseMs, limit, maxBytes: MAX_BYTES, ignoreDue }
-        const batch = await store.takeDeliveries(target, lease)
-        if (batch === undefined) return
+        const taken = await store.takeDeliveries(target, lease)
+        if (taken === undefined) return
+        const batch = peers.within(taken)
         const outcome = batch.eventTexts.length === 0 ? DELIVERED : await attempt.send(batch)
         if (!(await this.#settle(batch, outcome))) return
         // What stands behind a batch is due with it; one that is to be halved was put back as failed just now.
@@ -228,8 +232,13 @@ export class DeliveryWorker {
   }
 
   async #forgetStale(): Promise<void> {
-    const { store, graph, addressOf, log, clock, unknownTargetMs = 7 * 24 * 3_600_000 } = this.#options
+    const { store, graph, addressOf, peers, log, clock, unknownTargetMs = 7 * 24 * 3_600_000 } = this.#options
     for (const { target, oldestAt, queued } of await store.outboxState()) {
+      if (peers?.has(target) === false) {
+        await store.dropDeliveries(target)
+        log.warn('dropped what was queued for a node that is not listed', { peer: target, count: queued })
+        continue
+      }
       const known = graph.profile(target) !== undefined || addressOf(target) !== undefined
       if (known || clock() - oldestAt < unknownTargetMs) continue
       await store.dropDeliveries(target)

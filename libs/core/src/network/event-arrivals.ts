@@ -1,6 +1,7 @@
-import { REFERENCE_MAX_RID_BYTES } from '@koi-mcp/protocol'
+import { REFERENCE_MAX_RID_BYTES, ridTypeOf } from '@koi-mcp/protocol'
 import type { Item, KoiEvent, Rid } from '@koi-mcp/protocol'
 import type { Logger } from '../logger.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { NewArrival } from '../store/node-store.ts'
 
 export interface ArrivalRules {
@@ -8,6 +9,8 @@ export interface ArrivalRules {
   readonly self: Rid
   /** Longer RIDs end nodes of the reference, so they are neither kept nor passed on; default 187 UTF-8 bytes. */
   readonly maxRidBytes?: number | undefined
+  /** Who may speak about which types; default: anyone about any. */
+  readonly peers?: PeerList | undefined
   readonly log: Logger
 }
 
@@ -21,7 +24,7 @@ export function arrivalsOf(events: readonly Item<KoiEvent>[], source: Rid, rules
   const arrivals: NewArrival[] = []
   let dropped = 0
   for (const item of events) {
-    const problem = item.error === undefined ? problemOf(item.ok.rid, rules) : item.error.message
+    const problem = item.error === undefined ? problemOf(item.ok.rid, source, rules) : item.error.message
     if (item.error === undefined && problem === undefined) {
       const { rid, event_type: eventType, manifest, contents } = item.ok
       arrivals.push({ rid, eventType, manifest, contents, source })
@@ -40,9 +43,12 @@ export function arrivalsOf(events: readonly Item<KoiEvent>[], source: Rid, rules
 /** Why nothing of another node about this RID is taken. */
 export function problemOf(
   rid: Rid,
-  { self, maxRidBytes = REFERENCE_MAX_RID_BYTES }: Omit<ArrivalRules, 'log'>,
+  source: Rid,
+  { self, peers, maxRidBytes = REFERENCE_MAX_RID_BYTES }: Omit<ArrivalRules, 'log'>,
 ): string | undefined {
   if (rid === self) return 'only this node speaks about itself'
   if (Buffer.byteLength(rid) > maxRidBytes) return `the RID is longer than ${maxRidBytes} bytes`
+  if (peers?.allows(source, ridTypeOf(rid)) === false)
+    return `that node is not listed for ${ridTypeOf(rid)} (security.peer_types)`
   return undefined
 }

@@ -2,6 +2,7 @@ import { asRid, parseWellKnown, REFERENCE_BASE_PATH, WELL_KNOWN_PATH } from '@ko
 import type { Rid, WellKnown } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import type { PeerAddress } from './address-book.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
@@ -15,6 +16,8 @@ export interface FirstContactOptions {
   readonly rid?: Rid | undefined
   readonly http: Pick<HttpExchange, 'get'>
   readonly store: Pick<NodeStore, 'getValue' | 'setValue'>
+  /** Must name it; default: anyone will do. */
+  readonly peers?: PeerList | undefined
   readonly log: Logger
   readonly clock: Clock
   readonly backoff?: BackoffOptions
@@ -25,6 +28,7 @@ export type KnownContact = PeerAddress & { readonly rid: Rid }
 /** The first contact is not who it should be. Somebody has to decide; the message says what can be done. */
 export class FirstContactError extends Error {
   override readonly name = 'FirstContactError'
+  readonly code = 'FIRST_CONTACT'
 }
 
 const SAY_AGAIN_MS = 30_000
@@ -56,11 +60,12 @@ export class FirstContact {
     return this.#known?.rid ?? this.#options.rid ?? this.#remembered
   }
 
-  /** Recalls who was found there in an earlier run. */
+  /** Recalls who was found there in an earlier run. @throws FirstContactError when it is not listed */
   async recall(): Promise<void> {
     const { store, url } = this.#options
     const remembered = await store.getValue(rememberedAs(url))
     this.#remembered = remembered === undefined ? undefined : asRid(remembered)
+    if (this.rid !== undefined) this.#mustBeListed(this.rid)
   }
 
   /**
@@ -117,6 +122,7 @@ export class FirstContact {
           `If the change is meant, set network.first_contact_rid to ${wellKnown.rid}`,
       )
     }
+    this.#mustBeListed(wellKnown.rid)
     if (remembered !== wellKnown.rid) {
       await store.setValue(key, wellKnown.rid)
       if (pinned === undefined) {
@@ -127,6 +133,15 @@ export class FirstContact {
       }
     }
     return { rid: wellKnown.rid, url: this.#addressIn(wellKnown), publicKey: wellKnown.profile.public_key }
+  }
+
+  #mustBeListed(rid: Rid): void {
+    const { url, peers } = this.#options
+    if (peers?.has(rid) === false) {
+      throw new FirstContactError(
+        `the first contact ${url} is the node ${rid}, which is not listed: add it to security.peer_types, or set security.peers to open`,
+      )
+    }
   }
 
   /** Where to call it until its profile says so: the URL that was given, when it is one, for that is known to be reachable. */

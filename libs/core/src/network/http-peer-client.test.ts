@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { forgetEvent, eventText, nodeRid, payloadText } from '@koi-mcp/protocol'
-import type { Rid } from '@koi-mcp/protocol'
 import {
   envelopeOf,
   eventsPayload,
@@ -14,6 +13,7 @@ import {
 } from '../../test/peers.ts'
 import type { Answer, TestServer } from '../../test/peers.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
+import { PeerList } from '../security/peer-list.ts'
 import type { AddressBook } from './address-book.ts'
 import { HttpExchange } from './http-exchange.ts'
 import { HttpPeerClient } from './http-peer-client.ts'
@@ -28,20 +28,18 @@ interface Setup {
   readonly us: NodeIdentity
   readonly peer: NodeIdentity
   readonly server: TestServer
-  readonly reachable: [Rid, boolean][]
   readonly log: ReturnType<typeof recordingLogger>
 }
 
 async function setup(
   answer: (to: { us: NodeIdentity; peer: NodeIdentity; path: string }) => Answer,
-  options: { addressOf?: AddressBook; withoutKey?: boolean } = {},
+  options: { addressOf?: AddressBook; withoutKey?: boolean; peers?: PeerList } = {},
 ): Promise<Setup> {
   const server = await testServer(({ path }) => answer({ us, peer, path }))
   const us = testIdentity('us', 'http://us.example/koi-net')
   const peer = testIdentity('peer', `${server.origin}/koi-net/`)
   const http = new HttpExchange({ requestTimeoutMs: 5_000, maxReplyBytes: 100_000 })
   opened.push(server, http)
-  const reachable: [Rid, boolean][] = []
   const log = recordingLogger()
   const book: AddressBook = (node) =>
     node === peer.rid
@@ -52,19 +50,18 @@ async function setup(
     addressOf: options.addressOf ?? book,
     http,
     log,
-    onReachability: (node, ok) => reachable.push([node, ok]),
+    peers: options.peers,
   })
-  return { client, us, peer, server, reachable, log }
+  return { client, us, peer, server, log }
 }
 
 describe('HttpPeerClient', () => {
   it('broadcasts the event texts as they are, in an envelope of ours for the node', async () => {
-    const { client, server, us, peer, reachable } = await setup(() => ({ status: 200, body: 'null' }))
+    const { client, server, us, peer } = await setup(() => ({ status: 200, body: 'null' }))
     const event = newEvent(testBundle('1', { a: 1 }))
     await client.broadcastEvents(peer.rid, [event])
     expect(server.requests[0]?.path).toBe('/koi-net/events/broadcast')
     expect(server.requests[0]?.body.toString()).toContain(`"payload":${eventsPayload(event)},"source_node":"${us.rid}"`)
-    expect(reachable).toEqual([[peer.rid, true]])
   })
 
   it('polls: good events and bad ones side by side', async () => {
@@ -127,12 +124,11 @@ describe('HttpPeerClient', () => {
     ['invalid_signature', 'INVALID_SIGNATURE', false],
     ['invalid_target', 'INVALID_TARGET', false],
   ])('says %s as %s', async (error, code, retryable) => {
-    const { client, peer, reachable } = await setup(() => ({
+    const { client, peer } = await setup(() => ({
       status: 400,
       body: `{"type":"error_response","error":"${error}"}`,
     }))
     await expect(client.broadcastEvents(peer.rid, [])).rejects.toMatchObject({ code, retryable, peer: peer.rid })
-    expect(reachable).toEqual([[peer.rid, true]])
   })
 
   it.each([
@@ -167,11 +163,18 @@ describe('HttpPeerClient', () => {
     await expect(client.fetchRids(peer.rid, [])).rejects.toMatchObject({ code: 'BAD_REPLY', retryable: false })
   })
 
+  it('calls no node that is not listed', async () => {
+    const { client, peer, server } = await setup(() => ({ status: 200, body: 'null' }), { peers: PeerList.of({}) })
+    for (const call of [client.broadcastEvents(peer.rid, []), client.fetchRids(peer.rid, [])]) {
+      await expect(call).rejects.toMatchObject({ code: 'NOT_LISTED', peer: peer.rid, retryable: false })
+    }
+    expect(server.requests).toEqual([])
+  })
+
   it('says that a node is unreachable, has no address, or may not be called', async () => {
-    const { client, peer, us, server, reachable } = await setup(() => ({ status: 200, body: 'null' }))
+    const { client, peer, us, server } = await setup(() => ({ status: 200, body: 'null' }))
     await server.close()
     await expect(client.broadcastEvents(peer.rid, [])).rejects.toMatchObject({ code: 'UNREACHABLE', retryable: true })
-    expect(reachable).toEqual([[peer.rid, false]])
     await expect(client.fetchRids(testIdentity('stranger').rid, [])).rejects.toMatchObject({ code: 'NO_ADDRESS' })
     await expect(client.fetchRids(us.rid, [])).rejects.toMatchObject({ code: 'NO_ADDRESS' })
   })

@@ -27,6 +27,7 @@ import type {
 } from '@koi-mcp/protocol'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { AddressBook, PeerAddress } from './address-book.ts'
 import type { HttpExchange, HttpReply } from './http-exchange.ts'
 import { HttpExchangeError } from './http-exchange.ts'
@@ -39,8 +40,8 @@ export interface HttpPeerClientOptions {
   readonly addressOf: AddressBook
   readonly http: Pick<HttpExchange, 'post'>
   readonly log: Logger
-  /** Told after every call whether the peer answered at all, with whatever status. */
-  readonly onReachability?: (node: Rid, reachable: boolean) => void
+  /** Nodes that are not on it are not called. */
+  readonly peers?: PeerList | undefined
   /** Ends the calls that are on their way. */
   readonly signal?: AbortSignal
 }
@@ -127,18 +128,16 @@ export class HttpPeerClient implements PeerClient {
   }
 
   async #call(node: Rid, path: EndpointPath, payload: string): Promise<HttpReply> {
-    const { identity, http, log, onReachability, signal } = this.#options
+    const { identity, http, log, signal } = this.#options
     const url = this.#addressOf(node).url.replace(/\/+$/, '') + path
     const body = signEnvelope({ payloadText: payload, source: identity.rid, target: node }, identity.privateKey)
     let reply: HttpReply
     try {
       reply = await http.post(url, body, signal)
     } catch (cause) {
-      if (cause instanceof HttpExchangeError && cause.reason === 'unreachable') onReachability?.(node, false)
       throw noReply(node, cause)
     }
     log.debug('called', { peer: node, url, status: reply.status })
-    onReachability?.(node, true)
     if (reply.status >= 200 && reply.status < 300) return reply
     throw refused(node, path, reply)
   }
@@ -146,6 +145,9 @@ export class HttpPeerClient implements PeerClient {
   #addressOf(node: Rid): PeerAddress {
     if (node === this.#options.identity.rid) {
       throw new PeerError('NO_ADDRESS', node, 'a node does not call itself', { retryable: false })
+    }
+    if (this.#options.peers?.has(node) === false) {
+      throw new PeerError('NOT_LISTED', node, 'it is not listed in security.peer_types', { retryable: false })
     }
     const address = this.#options.addressOf(node)
     if (address !== undefined) return address

@@ -39,6 +39,8 @@ export type PeerErrorCode =
   | 'UNREACHABLE'
   /** We know no address for it: never met, forgotten, or a partial node. */
   | 'NO_ADDRESS'
+  /** It is not among the nodes that we deal with. */
+  | 'NOT_LISTED'
   /** The address is one that this node may not call. */
   | 'FORBIDDEN_ADDRESS'
   /** The peer answered with one of the protocol's four errors. */

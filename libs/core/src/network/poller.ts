@@ -2,6 +2,7 @@ import type { Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import { sleep } from './backoff.ts'
 import { arrivalsOf } from './event-arrivals.ts'
@@ -18,6 +19,7 @@ export interface PollerOptions {
   readonly log: Logger
   readonly clock: Clock
   readonly maxRidBytes?: number | undefined
+  readonly peers?: PeerList | undefined
   /** From the start of one round to the start of the next, in milliseconds; default 5 s, as the reference. */
   readonly intervalMs?: number
 }
@@ -52,17 +54,19 @@ export class Poller {
   }
 
   #targets(): readonly Rid[] {
-    const { graph, firstContact } = this.#options
-    const full = graph.neighbors().filter((node) => graph.profile(node)?.node_type === 'FULL')
+    const { graph, firstContact, peers } = this.#options
+    const full = graph
+      .neighbors()
+      .filter((node) => graph.profile(node)?.node_type === 'FULL' && peers?.has(node) !== false)
     if (full.length > 0) return full
     const contact = firstContact()
     return contact === undefined ? [] : [contact]
   }
 
   async #poll(node: Rid): Promise<void> {
-    const { client, store, log, self, maxRidBytes } = this.#options
+    const { client, store, log, self, maxRidBytes, peers } = this.#options
     try {
-      const arrivals = arrivalsOf(await client.pollEvents(node, 0), node, { self, maxRidBytes, log })
+      const arrivals = arrivalsOf(await client.pollEvents(node, 0), node, { self, maxRidBytes, peers, log })
       this.#failing.delete(node)
       if (arrivals.length > 0) await store.accept(arrivals)
     } catch (error) {

@@ -29,6 +29,7 @@ import { NetworkGraph } from '../graph/network-graph.ts'
 import { NO_EMISSIONS, StoreError } from '../store/node-store.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
+import { PeerList } from '../security/peer-list.ts'
 import type { NodeReply } from './node-reply.ts'
 import { handleRequest } from './request-handler.ts'
 import type { RequestDeps } from './request-handler.ts'
@@ -427,22 +428,20 @@ describe('fetching', () => {
     })
   })
 
-  it('asks the guard about a verified caller alone', async () => {
-    const asked: unknown[] = []
-    const { call } = await setup({
-      mayCall: (source, path) => {
-        asked.push([source, path])
-        return path !== '/rids/fetch'
-      },
-    })
+  it('answers 403 to a node that is not listed, once it is verified', async () => {
+    const { call, log } = await setup({ peers: PeerList.of({ [stranger.rid]: ['*'] }) })
     const request = payloadText({ type: 'fetch_rids', rid_types: [] })
     expect(await call('/rids/fetch', envelopeOf(stranger, us.rid, request))).toEqual(wireError('unknown_node'))
-    expect((await call('/rids/fetch', envelopeOf(peer, us.rid, request))).status).toBe(403)
-    expect((await call('/bundles/fetch', ask({ type: 'fetch_bundles', rids: [] }))).status).toBe(200)
-    expect(asked).toEqual([
-      [peer.rid, '/rids/fetch'],
-      [peer.rid, '/bundles/fetch'],
-    ])
+    expect(await call('/rids/fetch', envelopeOf(peer, us.rid, request))).toEqual({
+      status: 403,
+      contentType: 'application/json',
+      body: '{"detail":"This node answers only those that are listed in its security.peer_types"}',
+    })
+    expect(log.lines.at(-1)).toEqual({
+      level: 'info',
+      message: 'refused a node that is not listed',
+      fields: { peer: peer.rid, path: '/rids/fetch' },
+    })
   })
 })
 

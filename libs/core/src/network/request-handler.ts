@@ -13,6 +13,7 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import { StoreError } from '../store/node-store.ts'
 import type { NodeStore } from '../store/node-store.ts'
+import { PeerList } from '../security/peer-list.ts'
 import { detailReply, jsonReply, malformedReply, unavailableReply, wireErrorReply } from './node-reply.ts'
 import type { NodeReply } from './node-reply.ts'
 import { readRequest } from './read-request.ts'
@@ -67,13 +68,14 @@ export interface RequestDeps {
   readonly limits?: Partial<RequestLimits> | undefined
   /** Reads large requests elsewhere; absent, all are read in this thread. */
   readonly reader?: Pick<RequestReader, 'read'> | undefined
-  /** Whether a node, known and verified, may call the path; default: any may. */
-  readonly mayCall?: ((source: Rid, path: EndpointPath) => boolean) | undefined
+  /** Who may call, and about what; default: anyone, about anything. */
+  readonly peers?: PeerList | undefined
 }
 
 /** What the five services of a node get to work with. */
 export interface ServiceContext extends RequestDeps {
   readonly limits: RequestLimits
+  readonly peers: PeerList
   /** Who asks. */
   readonly source: Rid
 }
@@ -128,12 +130,15 @@ async function answer(
   { claim, payload, introduced }: ReadRequest,
   deps: RequestDeps & { limits: RequestLimits },
 ): Promise<NodeReply> {
-  const { identity, graph, mayCall } = deps
+  const { identity, graph, peers = PeerList.open } = deps
   const source = claim.source_node
   authenticateEnvelope(claim, graph.profile(source)?.public_key ?? keyOf(introduced), identity.rid)
-  if (mayCall !== undefined && !mayCall(source, path)) return detailReply(403, `${source} may not call ${path}`)
+  if (!peers.has(source)) {
+    deps.log.info('refused a node that is not listed', { peer: source, path })
+    return detailReply(403, 'This node answers only those that are listed in its security.peer_types')
+  }
 
-  const context: ServiceContext = { ...deps, source }
+  const context: ServiceContext = { ...deps, peers, source }
   const signed = (reply: ResponsePayload): NodeReply => signedReply(payloadText(reply), context)
   switch (payload.type) {
     case 'events_payload':

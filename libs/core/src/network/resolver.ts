@@ -3,6 +3,7 @@ import type { Bundle, Contents, Manifest, Rid, RidType } from '@koi-mcp/protocol
 import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import { PeerError } from './peer-client.ts'
 import type { PeerClient } from './peer-client.ts'
@@ -20,6 +21,7 @@ export interface ResolverOptions {
   readonly client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>
   readonly graph: Pick<NodeGraph, 'stateProviders'>
   readonly store: Pick<NodeStore, 'read' | 'accept'>
+  readonly peers?: PeerList | undefined
   readonly log: Logger
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -103,10 +105,11 @@ export class Resolver {
   }
 
   async #ask<T>(rid: Rid, askOne: (node: Rid) => Promise<T | undefined>): Promise<T | undefined> {
-    const { graph, log, self, signal } = this.#options
-    for (const node of graph.stateProviders(ridTypeOf(rid))) {
+    const { graph, peers, log, self, signal } = this.#options
+    const type = ridTypeOf(rid)
+    for (const node of graph.stateProviders(type)) {
       if (signal.aborted) return undefined
-      if (node === self) continue
+      if (node === self || peers?.allows(node, type) === false) continue
       try {
         const found = await askOne(node)
         if (found !== undefined) return found

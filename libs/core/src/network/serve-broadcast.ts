@@ -16,9 +16,14 @@ const ACCEPTED_AT_ONCE = 1_000
 export async function serveBroadcast(
   payload: ReceivedEvents,
   claim: SignedClaim,
-  { store, identity, source, limits, log, clock }: ServiceContext,
+  { store, identity, source, peers, limits, log, clock }: ServiceContext,
 ): Promise<void> {
-  const arrivals = arrivalsOf(payload.events, source, { self: identity.rid, maxRidBytes: limits.maxRidBytes, log })
+  const arrivals = arrivalsOf(payload.events, source, {
+    self: identity.rid,
+    peers,
+    maxRidBytes: limits.maxRidBytes,
+    log,
+  })
   if (arrivals.length === 0) return
   const key = `envelope/${envelopeFingerprint(claim)}`
   const until = clock() + limits.replayMs

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { bundleText } from '@koi-mcp/protocol'
+import { bundleText, ridTypeOf } from '@koi-mcp/protocol'
 import type {
   Bundle,
   BundlesPayload,
@@ -29,14 +29,15 @@ export async function serveManifests(
   request: ReceivedFetchManifests,
   context: ServiceContext,
 ): Promise<ManifestsPayload> {
-  const { store, limits, log, source } = context
+  const { store, limits, log, source, peers } = context
+  const told = (rid: Rid): boolean => peers.allows(source, ridTypeOf(rid))
   const asked = distinct(request.rids)
   const rids = request.rids.length > 0 ? asked : await listed(request.rid_types, context)
   const manifests: Manifest[] = []
   const not_found: Rid[] = []
   let bytes = 0
   for (const chunk of chunks(rids, MANIFESTS_AT_ONCE)) {
-    const found = new Map((await store.readManifests(chunk)).map((manifest) => [manifest.rid, manifest]))
+    const found = new Map((await store.readManifests(chunk.filter(told))).map((manifest) => [manifest.rid, manifest]))
     for (const rid of chunk) {
       const manifest = found.get(rid)
       if (manifest === undefined) {
@@ -61,8 +62,9 @@ export async function serveManifests(
 /** Bundles in the order asked, at least one; those beyond `maxBundleBytes` are named as `deferred`, to be asked for again. */
 export async function serveBundles(
   request: ReceivedFetchBundles,
-  { store, limits }: ServiceContext,
+  { store, limits, source, peers }: ServiceContext,
 ): Promise<BundlesPayload> {
+  const told = (rid: Rid): boolean => peers.allows(source, ridTypeOf(rid))
   const bundles: Bundle[] = []
   const not_found: Rid[] = []
   const deferred: Rid[] = []
@@ -72,7 +74,7 @@ export async function serveBundles(
       deferred.push(...chunk)
       continue
     }
-    const found = new Map((await store.readMany(chunk)).map(({ rid, bundle }) => [rid, bundle]))
+    const found = new Map((await store.readMany(chunk.filter(told))).map(({ rid, bundle }) => [rid, bundle]))
     for (const rid of chunk) {
       const bundle = found.get(rid)
       if (bundle === undefined) {
@@ -89,9 +91,11 @@ export async function serveBundles(
 }
 
 async function listed(
-  types: readonly string[],
-  { store, limits, log, source }: ServiceContext,
+  asked: readonly string[],
+  { store, limits, log, source, peers }: ServiceContext,
 ): Promise<readonly Rid[]> {
+  const types = peers.among(source, asked)
+  if (types === undefined) return []
   const rids: Rid[] = []
   let bytes = 0
   let after: Rid | undefined

@@ -10,16 +10,17 @@ const LEASE_MS = 60_000
  */
 export async function servePoll(
   { limit }: PollEvents,
-  { store, source, limits, clock, log }: ServiceContext,
+  { store, source, peers, limits, clock, log }: ServiceContext,
 ): Promise<{ readonly text: string; readonly finished: (sent: boolean) => Promise<void> }> {
   const owner = `poll-${crypto.randomUUID()}`
-  const batch = await store.takeDeliveries(source, {
+  const taken = await store.takeDeliveries(source, {
     owner,
     leaseMs: LEASE_MS,
     limit,
     maxBytes: limits.maxPollBytes,
     ignoreDue: true,
   })
+  const batch = taken && peers.within(taken)
   const text = `{"type":"events_payload","events":[${batch?.eventTexts.join(',') ?? ''}]}`
   let over = false
   const finished = async (sent: boolean): Promise<void> => {

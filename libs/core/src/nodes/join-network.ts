@@ -2,6 +2,7 @@ import { nodeProfileContents, sha256Contents } from '@koi-mcp/protocol'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import type { Subscriptions } from '../pipeline/subscriptions.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
 import type { NodeParts } from './node-parts.ts'
 
@@ -10,6 +11,7 @@ export interface JoinOptions {
   readonly store: NodeStore
   readonly parts: NodeParts
   readonly subscriptions: Subscriptions
+  readonly peers: PeerList
   readonly log: Logger
   readonly signal: AbortSignal
 }
@@ -19,7 +21,7 @@ export interface JoinOptions {
  * @returns what goes on in the background until the signal aborts
  */
 export async function joinNetwork(options: JoinOptions): Promise<readonly Promise<void>[]> {
-  const { identity, store, parts, signal } = options
+  const { identity, store, parts, peers, signal } = options
   parts.inbox.start()
   parts.delivery.start(signal)
   await parts.adapterRunner.start({ signal })
@@ -28,7 +30,8 @@ export async function joinNetwork(options: JoinOptions): Promise<readonly Promis
   if (proposals.length > 0) await store.accept(proposals)
   for (const { profile } of parts.graph.edgesOf(identity.rid)) {
     if (profile.target === identity.rid && parts.graph.profile(profile.source)?.node_type === 'FULL') {
-      parts.catchUps.request(profile.source, profile.rid_types)
+      const types = profile.rid_types.filter((type) => peers.allows(profile.source, type))
+      if (types.length > 0) parts.catchUps.request(profile.source, types)
     }
   }
   const isPartial = identity.profile.node_type === 'PARTIAL'

@@ -18,13 +18,14 @@ import { HandlerChain } from '../pipeline/handler-chain.ts'
 import type { KnowledgeProcessor } from '../pipeline/handler.ts'
 import { registerDefaultHandlers } from '../pipeline/handlers/default-handlers.ts'
 import { Subscriptions } from '../pipeline/subscriptions.ts'
+import { PeerList } from '../security/peer-list.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
 import { joinNetwork } from './join-network.ts'
 import { nodeEventOf } from './node-event.ts'
 import type { NodeEvent } from './node-event.ts'
-import type { NodeOptions, NodeRole } from './node-options.ts'
+import type { NodeOptions, NodeRole, SecurityOptions } from './node-options.ts'
 import { assembleNode } from './node-parts.ts'
 import type { NodeParts } from './node-parts.ts'
 import { NodeStateError, openState } from './open-state.ts'
@@ -60,6 +61,7 @@ export class KoiNode {
   protected readonly subscriptions: Subscriptions
   readonly #options: NodeOptions
   readonly #role: NodeRole
+  readonly #peers: PeerList
   readonly #log: Logger
   readonly #clock: Clock
   readonly #stopping = new AbortController()
@@ -80,14 +82,17 @@ export class KoiNode {
     for (const domain of options.domains ?? []) this.registry.registerExtension(domain)
     this.#role = describe(this.registry)
     this.role = this.#role.role
+    this.#peers = peersOf(options.security)
     this.subscriptions = new Subscriptions({
       interest: this.#role.interest,
       always,
+      peers: this.#peers,
       catchUp: (node, types) => this.#running?.parts.catchUps.request(node, types),
     })
     this.processor = this.handlers
     registerDefaultHandlers(this.handlers, this.subscriptions, {
       mode: options.security?.authority ?? 'origin',
+      peers: this.#peers,
       firstContact: () => this.#running?.parts.contact?.rid,
     })
     this.registry.configureNode(this, options.domainNames)
@@ -168,7 +173,7 @@ export class KoiNode {
     if (running === undefined) return unavailableReply('This node is starting or stopping, try again', 1)
     const { identity, store, parts } = running
     const { graph, reader } = parts
-    const deps = { identity, store, graph, reader, log: this.#log, clock: this.#clock }
+    const deps = { identity, store, graph, reader, peers: this.#peers, log: this.#log, clock: this.#clock }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
@@ -243,6 +248,7 @@ export class KoiNode {
         adapters: [...this.adapters.values()],
         firstContact: firstContactOf(this.#options),
         network: this.#options.network ?? {},
+        peers: this.#peers,
         log,
         clock,
         signal,
@@ -255,7 +261,13 @@ export class KoiNode {
       try {
         await parts.graph.load(store)
         await parts.contact?.recall()
-        running.background = await joinNetwork({ ...running, subscriptions: this.subscriptions, log, signal })
+        running.background = await joinNetwork({
+          ...running,
+          subscriptions: this.subscriptions,
+          peers: this.#peers,
+          log,
+          signal,
+        })
       } catch (error) {
         await this.#close(running)
         throw error
@@ -331,6 +343,10 @@ function firstContactOf({ firstContact: url, firstContactRid }: NodeOptions) {
 function portOf({ port, protocol }: URL): number {
   if (port !== '') return Number(port)
   return protocol === 'https:' ? 443 : 80
+}
+
+function peersOf({ peers, peerTypes }: SecurityOptions = {}): PeerList {
+  return peers === 'listed' ? PeerList.of(peerTypes ?? {}) : PeerList.open
 }
 
 function withPort(baseUrl: string | undefined, port: number | undefined): string | undefined {

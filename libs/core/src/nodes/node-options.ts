@@ -61,6 +61,10 @@ export interface SecurityOptions {
    * What this node published itself nobody else changes in either.
    */
   readonly authority?: AuthorityMode | undefined
+  /** With whom this node deals: `open` (default), anyone who introduces itself; `listed`, the nodes of `peerTypes`. */
+  readonly peers?: 'open' | 'listed' | undefined
+  /** The RID types that a listed node may tell, and be told of: by node RID, `["*"]` = all. Nodes and edges always. */
+  readonly peerTypes?: Readonly<Record<string, readonly string[]>> | undefined
 }
 
 /** What a kind of node brings to the assembly. */

@@ -25,6 +25,7 @@ import type { HandlerChain } from '../pipeline/handler-chain.ts'
 import { InboxWorker } from '../pipeline/inbox-worker.ts'
 import type { AppliedKnowledge } from '../pipeline/pipeline.ts'
 import { Pipeline } from '../pipeline/pipeline.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import type { NetworkOptions } from './node-options.ts'
 
@@ -36,6 +37,7 @@ export interface NodeMaterial {
   readonly adapters: readonly KnowledgeAdapter[]
   readonly firstContact: { readonly url: string; readonly rid: Rid | undefined } | undefined
   readonly network: NetworkOptions
+  readonly peers: PeerList
   readonly log: Logger
   readonly clock: Clock
   /** Aborted when the node stops. */
@@ -53,7 +55,8 @@ const LANES_AT_ONCE = 64
 
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
-  const { identity, store, handlers, adapters, network, log, clock, signal, faults, onApplied, onChange } = material
+  const { identity, store, handlers, adapters, network, peers, log, clock, signal, faults, onApplied, onChange } =
+    material
   const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
@@ -65,13 +68,13 @@ export function assembleNode(material: NodeMaterial) {
   })
   const graph = new NetworkGraph(self)
   const contact =
-    material.firstContact && new FirstContact({ ...material.firstContact, http, store, log, clock, backoff })
+    material.firstContact && new FirstContact({ ...material.firstContact, http, store, peers, log, clock, backoff })
   const addressOf = addressBook(graph, () => contact?.known)
   const profileEvents = new ProfileEvents({ identity, store, clock })
-  const direct = new HttpPeerClient({ identity, addressOf, http, log, signal })
+  const direct = new HttpPeerClient({ identity, addressOf, http, peers, log, signal })
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
   const catchUps = new CatchUps({ self, client, store, log, backoff })
-  const resolver = new Resolver({ self, client, graph, store, log, clock, signal })
+  const resolver = new Resolver({ self, client, graph, store, peers, log, clock, signal })
   const { maxClockSkewMs } = network
   const pipeline = new Pipeline({
     handlers,
@@ -82,6 +85,7 @@ export function assembleNode(material: NodeMaterial) {
     log,
     clock,
     maxClockSkewMs,
+    peers,
     signal,
     maxAttempts,
     onApplied,
@@ -101,6 +105,7 @@ export function assembleNode(material: NodeMaterial) {
     client: faults === undefined ? direct : clientWithFaults(direct, faults),
     graph,
     addressOf,
+    peers,
     ownProfileEvent: () => profileEvents.introduction(),
     requestTimeoutMs: network.requestTimeoutMs,
     log,
@@ -114,6 +119,7 @@ export function assembleNode(material: NodeMaterial) {
     graph,
     store,
     firstContact: () => contact?.known?.rid,
+    peers,
     log,
     clock,
     intervalMs: network.pollIntervalMs ?? 5_000,

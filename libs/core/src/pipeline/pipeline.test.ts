@@ -339,6 +339,39 @@ describe('edges', () => {
     expect(statusOf()).toBeUndefined()
   })
 
+  it('takes no more from a provider than it asked of it: no proposal, and no approval of other types', async () => {
+    const node = producer()
+    await node.start()
+    const provider = makeIdentity({
+      name: 'provider',
+      baseUrl: 'http://127.0.0.1:1/koi-net',
+      privateKey: generateKeyPair().privateKey,
+      provides: { event: [KOI_NET_NODE.name, NoteRID.name], state: [] },
+    })
+    const self = node.identity.rid
+    const rid = edgeRid(provider.rid, self)
+    let seconds = 0
+    const edge = async (status: EdgeProfile['status'], rid_types: string[]) => {
+      const profile: EdgeProfile = { source: provider.rid, target: self, edge_type: 'WEBHOOK', status, rid_types }
+      const stamp = formatTimestamp(BigInt(Date.now() + 1_000 * ++seconds) * 1_000n)
+      await settle(node, event('UPDATE', generateBundle(rid, edgeProfileContents(profile), stamp), provider.rid))
+    }
+    const standing = () => {
+      const { status, rid_types } = node.graph.edge(provider.rid, self)?.profile ?? {}
+      return [status, rid_types]
+    }
+    await edge('PROPOSED', [KOI_NET_NODE.name])
+    expect(standing()).toEqual([undefined, undefined])
+    const profile = generateBundle(provider.rid, nodeProfileContents(provider.profile), formatTimestamp(START))
+    await settle(node, event('NEW', profile, provider.rid))
+    expect(standing()).toEqual(['PROPOSED', [KOI_NET_NODE.name]])
+    await edge('PROPOSED', [NoteRID.name])
+    await edge('APPROVED', [KOI_NET_NODE.name, NoteRID.name])
+    expect(standing()).toEqual(['PROPOSED', [KOI_NET_NODE.name]])
+    await edge('APPROVED', [KOI_NET_NODE.name])
+    expect(standing()).toEqual(['APPROVED', [KOI_NET_NODE.name]])
+  })
+
   it('lets only its two ends forget an edge of its own', async () => {
     const { node, self, peer, edge, propose, statusOf } = await withPeer()
     await propose(edge(), peer.rid)

@@ -1,5 +1,5 @@
 import type { Bundle, Contents, EventType, Rid } from '@koi-mcp/protocol'
-import { microsOf, parseTimestamp, sha256Contents } from '@koi-mcp/protocol'
+import { microsOf, parseTimestamp, ridTypeOf, sha256Contents } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import { PermanentError, TransientError } from '../domain/handler-errors.ts'
 import type { NetworkGraph } from '../graph/network-graph.ts'
@@ -7,6 +7,7 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import type { PeerClient } from '../network/peer-client.ts'
 import { PeerError } from '../network/peer-client.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import { LeaseLostError, NETWORK_LANE, StoreError } from '../store/node-store.ts'
 import type { ArrivalPhase, LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
 import { EmissionCollector } from './emissions.ts'
@@ -29,6 +30,8 @@ export interface PipelineOptions {
   readonly clock: Clock
   /** How far in the future what others tell may be dated (`network.max_clock_skew`); default a day. */
   readonly maxClockSkewMs?: number | undefined
+  /** Nobody else is told of changes, whatever handlers add. */
+  readonly peers?: PeerList | undefined
   readonly signal: AbortSignal
   /** Runs of one object before it becomes a dead letter (`network.max_retries`). */
   readonly maxAttempts: number
@@ -85,7 +88,7 @@ export class Pipeline {
     const failure = emitted.deadLetter
     if (failure === undefined) return store.finish(lease, arrival.place, emitted.take())
     // The cache has changed, and whoever follows it is told: the failure is that of a handler here.
-    const owed = at.phase === 'network' ? [...outputTargets(context, at.kobj)] : []
+    const owed = at.phase === 'network' ? this.#listed(at.kobj.rid, outputTargets(context, at.kobj)) : []
     await store.deadLetter(lease, arrival.place, failure.message, emitted.take(), owed)
   }
 
@@ -113,7 +116,8 @@ export class Pipeline {
       const networked = await handlers.run(HandlerType.Network, at.kobj, context, handlerEnded)
       if (networked === STOP_CHAIN || emitted.deadLetter !== undefined) return
       at.kobj = networked
-      await store.announce(lease, place, [...networked.networkTargets], emitted.take())
+      const targets = this.#listed(networked.rid, networked.networkTargets)
+      await store.announce(lease, place, targets, emitted.take())
       at.phase = 'final'
     }
     await handlers.run(HandlerType.Final, at.kobj, context, handlerEnded)
@@ -183,6 +187,12 @@ export class Pipeline {
     const latest = microsOf(new Date(clock() + maxClockSkewMs))
     if (parseTimestamp(manifest.timestamp) <= latest) return undefined
     return `dated ${manifest.timestamp}, more than ${maxClockSkewMs / 1_000} s in the future (network.max_clock_skew)`
+  }
+
+  /** Those of the targets that may be told of the RID. */
+  #listed(rid: Rid, targets: Iterable<Rid>): readonly Rid[] {
+    const type = ridTypeOf(rid)
+    return [...targets].filter((target) => this.#options.peers?.allows(target, type) ?? true)
   }
 
   async #withManifest(kobj: KnowledgeObject): Promise<KnowledgeObject | undefined> {

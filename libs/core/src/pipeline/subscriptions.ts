@@ -3,6 +3,7 @@ import type { EdgeProfile, NodeProfile, Rid } from '@koi-mcp/protocol'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
+import type { PeerList } from '../security/peer-list.ts'
 import type { NewArrival } from '../store/node-store.ts'
 
 export interface SubscriptionOptions {
@@ -10,6 +11,8 @@ export interface SubscriptionOptions {
   readonly interest: readonly string[] | undefined
   /** Types asked of every node that introduces itself, provided or not: a coordinator's nodes and edges. */
   readonly always: readonly string[]
+  /** Of the nodes on it, what each is listed for can be wanted; default: everything of everyone. */
+  readonly peers?: PeerList | undefined
   /** Starts catching up with what a node knows of these types, in the background. */
   readonly catchUp: (node: Rid, ridTypes: readonly string[]) => void
 }
@@ -31,11 +34,11 @@ export class Subscriptions {
   }
 
   /** The types this node wants of a node with this profile, sorted. */
-  wantedOf(profile: NodeProfile): readonly string[] {
-    const { interest, always } = this.#options
+  wantedOf(node: Rid, profile: NodeProfile): readonly string[] {
+    const { interest, always, peers } = this.#options
     const offered = profile.provides.event
     const wanted = interest === undefined ? offered : offered.filter((type) => interest.includes(type))
-    return [...new Set([...wanted, ...always])].sort()
+    return [...new Set([...wanted, ...always])].filter((type) => peers?.allows(node, type) ?? true).sort()
   }
 
   /**
@@ -43,7 +46,8 @@ export class Subscriptions {
    * catching up and the approval, news would reach nobody.
    */
   approved({ source, rid_types }: EdgeProfile): void {
-    this.#options.catchUp(source, rid_types)
+    // None would stand for all.
+    if (rid_types.length > 0) this.#options.catchUp(source, rid_types)
   }
 
   /**
@@ -54,7 +58,7 @@ export class Subscriptions {
     const { identity, graph, log } = context
     // A partial node serves nothing; it can be asked to send us its events all the same, which only a coordinator does.
     if (node === identity.rid || (profile.node_type === 'PARTIAL' && this.#options.always.length === 0)) return
-    const wanted = this.wantedOf(profile)
+    const wanted = this.wantedOf(node, profile)
     if (wanted.length === 0) return
     const rid = edgeRid(node, identity.rid)
     const standing = graph.edge(node, identity.rid)

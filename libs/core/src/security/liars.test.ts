@@ -70,7 +70,7 @@ describe('a node that speaks about what is not its own', () => {
     const { hub, source, reader, note } = await network()
     const liar = await outsider([NoteRID.name])
     const elsewhere = { ...source.identity.profile, base_url: 'http://127.0.0.1:9/koi-net' }
-    const moved = bundleNow(source.identity.rid, nodeProfileContents(elsewhere).value as object)
+    const moved = bundleNow(source.identity.rid, nodeProfileContents(elsewhere).value)
     const edge = [...hub.graph.edgesOf(source.identity.rid)].find(
       ({ profile }) => profile.target === reader.identity.rid,
     )

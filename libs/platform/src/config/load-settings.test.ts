@@ -28,7 +28,14 @@ describe('loadSettings', () => {
       node: { name: 'koi-mcp', port: 9000, host: '127.0.0.1' },
       network: { connect_timeout: 10, request_timeout: 30, max_retries: 3, backoff_factor: 1.5, max_clock_skew: 86400 },
       persistence: { storage_type: 'file', storage_path: '.koi/storage', durability: 'full' },
-      security: { authority: 'origin', enable_auth: false, auth_provider: 'none', auth_config: {} },
+      security: {
+        authority: 'origin',
+        peers: 'open',
+        peer_types: {},
+        enable_auth: false,
+        auth_provider: 'none',
+        auth_config: {},
+      },
       logging: { level: 'info', format: 'auto' },
       domains: { data_catalog: { enabled: true, config: {} } },
     })
@@ -116,6 +123,40 @@ describe('loadSettings', () => {
     )
     expect(problemsOf({ env: { KOI_MCP_NODE__HOST: '0.0.0.0' } })).toEqual([
       '  node.base_url (KOI_MCP_NODE__BASE_URL) is needed when node.host is 0.0.0.0: other nodes must be told one address. Example: http://koi.example.org:9000/koi-net',
+    ])
+  })
+
+  it('takes a list of peers by RID, and refuses one that cannot be meant', () => {
+    const peer = `orn:koi-net.node:peer+${'0a'.repeat(32)}`
+    const listed = (types: unknown, more: object = {}) => ({
+      env: { KOI_MCP_SECURITY__PEERS: 'listed', KOI_MCP_SECURITY__PEER_TYPES: JSON.stringify(types), ...more },
+    })
+    const types = { [peer]: ['orn:notes.note', 'https', '*'] }
+    expect(load(listed(types)).security).toMatchObject({ peers: 'listed', peer_types: types })
+    const example = 'Example: {"orn:koi-net.node:gateway+' + '0a'.repeat(32) + '": ["orn:data-catalog.dataset"]}'
+    const malformed = [
+      `  security.peer_types (KOI_MCP_SECURITY__PEER_TYPES) must be an object with the RIDs of nodes as keys and lists of RID types as values, ["*"] for all. ${example}`,
+    ]
+    for (const wrong of [
+      [peer],
+      'x',
+      { peer: ['*'] },
+      { [peer]: '*' },
+      { [peer]: [1] },
+      { [peer]: ['orn'] },
+      { [peer]: ['a:b'] },
+    ]) {
+      expect(problemsOf(listed(wrong))).toEqual(malformed)
+    }
+    expect(problemsOf(listed({}))).toEqual([
+      '  security.peer_types (KOI_MCP_SECURITY__PEER_TYPES) names no node, and with security.peers listed none is dealt with.',
+    ])
+    expect(problemsOf(listed(types, { KOI_MCP_SECURITY__PEERS: 'open' }))).toEqual([
+      '  security.peer_types (KOI_MCP_SECURITY__PEER_TYPES) has no effect unless security.peers is listed: set both.',
+    ])
+    const contact = `orn:koi-net.node:contact+${'0b'.repeat(32)}`
+    expect(problemsOf(listed(types, { KOI_MCP_NETWORK__FIRST_CONTACT_RID: contact }))).toEqual([
+      `  security.peer_types (KOI_MCP_SECURITY__PEER_TYPES) does not name network.first_contact_rid, ${contact}: add it.`,
     ])
   })
 

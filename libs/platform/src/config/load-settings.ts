@@ -60,7 +60,11 @@ export function loadSettings(sources: SettingsSources): KoiMcpSettings {
   for (const key of Object.keys(tree)) if (!SECTION_NAMES.includes(key)) problems.push(unknownSection(key))
   readSecret(settings.node, 'node.private_key_password', sources, problems)
   readSecret(settings.security, 'security.publish_token', sources, problems)
-  problems.push(...checkAddress(settings), ...(problems.length === 0 ? (sources.check?.(settings) ?? []) : []))
+  problems.push(
+    ...checkAddress(settings),
+    ...checkPeers(settings),
+    ...(problems.length === 0 ? (sources.check?.(settings) ?? []) : []),
+  )
   if (problems.length > 0) throw new SettingsError(problems)
   return settings
 }
@@ -189,4 +193,19 @@ function checkAddress({ node }: KoiMcpSettings): readonly SettingsProblem[] {
   if (node.base_url !== undefined || !['0.0.0.0', '::', '*'].includes(node.host)) return []
   const message = `is needed when node.host is ${node.host}: other nodes must be told one address`
   return [{ path: 'node.base_url', message, example: `http://koi.example.org:${node.port}/koi-net` }]
+}
+
+/** A list that nobody reads, or that leaves nobody to talk to, is not what was meant. */
+function checkPeers({ network, security }: KoiMcpSettings): readonly SettingsProblem[] {
+  const { peers, peer_types: types } = security
+  if (!isTree(types)) return []
+  const nodes = Object.keys(types)
+  const path = 'security.peer_types'
+  if (peers === 'open') {
+    return nodes.length === 0 ? [] : [{ path, message: 'has no effect unless security.peers is listed: set both' }]
+  }
+  if (nodes.length === 0) return [{ path, message: 'names no node, and with security.peers listed none is dealt with' }]
+  const contact = network.first_contact_rid
+  if (contact === undefined || nodes.includes(contact)) return []
+  return [{ path, message: `does not name network.first_contact_rid, ${contact}: add it` }]
 }

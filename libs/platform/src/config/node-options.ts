@@ -24,7 +24,7 @@ export function nodeOptions(
       backoffFactor: network.backoff_factor,
       maxClockSkewMs: network.max_clock_skew * 1000,
     },
-    security: { authority: security.authority },
+    security: { authority: security.authority, peers: security.peers, peerTypes: security.peer_types },
     log,
   }
 }

@@ -22,6 +22,17 @@ function isNodeName(value: unknown): boolean {
   return isText(value) && /^[^\s+\p{C}]+$/u.test(value) && Buffer.byteLength(value) <= 100
 }
 
+const NODE_RID = /^orn:koi-net\.node:[^+]+\+[0-9a-f]{64}$/
+const RID_TYPE = /^(?:\*|(?:orn|urn):[^:]+|(?!(?:orn|urn)$)[^:*]+)$/
+
+function isPeerTypes(value: unknown): boolean {
+  if (!isObject(value)) return false
+  return Object.entries(value as object).every(
+    ([node, types]) =>
+      NODE_RID.test(node) && Array.isArray(types) && types.every((type) => isText(type) && RID_TYPE.test(type)),
+  )
+}
+
 const BASE_URL = 'be an http or https URL without query, fragment and password'
 const SECONDS = 'be a number of seconds above 0 and at most 3600'
 const isSeconds = isNumber(0.001, 3600)
@@ -68,7 +79,7 @@ export class NetworkSettings {
   /** Pins who answers there; without it the node trusts on first use. */
   @Setting('text', `orn:koi-net.node:coordinator+${'0a'.repeat(32)}`)
   @IsOptional()
-  @Must('be the RID of a node', (value) => isText(value) && /^orn:koi-net\.node:[^+]+\+[0-9a-f]{64}$/.test(value))
+  @Must('be the RID of a node', (value) => isText(value) && NODE_RID.test(value))
   first_contact_rid?: string
 
   @Setting('number', '10')
@@ -119,12 +130,24 @@ export class PersistenceSettings {
   durability: 'full' | 'normal' = 'full'
 }
 
+const PEER_TYPES = `{"orn:koi-net.node:gateway+${'0a'.repeat(32)}": ["orn:data-catalog.dataset"]}`
+
 /** Section `security`. */
 export class SecuritySettings {
   /** Who changes knowledge that others told: whom it is about, whom it came from, or whom this node asked for it; `open`: anyone. */
   @Setting('text', 'origin')
   @Must('be origin or open', isOneOf(['origin', 'open']))
   authority: 'origin' | 'open' = 'origin'
+
+  /** `open`: deals with any node that introduces itself; `listed`: with those of `peer_types` alone. */
+  @Setting('text', 'listed')
+  @Must('be open or listed', isOneOf(['open', 'listed']))
+  peers: 'open' | 'listed' = 'open'
+
+  /** RID types by node: what that node may tell this one and be told. Nodes and edges always. */
+  @Setting('object', PEER_TYPES)
+  @Must('be an object with the RIDs of nodes as keys and lists of RID types as values, ["*"] for all', isPeerTypes)
+  peer_types: Readonly<Record<string, readonly string[]>> = {}
 
   @Setting('boolean', 'false')
   @Must('be false: authentication of users is not in this release yet', (value) => value !== true)

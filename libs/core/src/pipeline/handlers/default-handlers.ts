@@ -1,5 +1,5 @@
 import { KOI_NET_EDGE, KOI_NET_NODE } from '@koi-mcp/protocol'
-import type { AuthorityRules } from '../../security/authority.ts'
+import type { SecurityRules } from '../../security/security-rules.ts'
 import type { KnowledgeProcessor } from '../handler.ts'
 import { HandlerType } from '../handler.ts'
 import type { Subscriptions } from '../subscriptions.ts'
@@ -21,12 +21,12 @@ const EDGES = [KOI_NET_EDGE]
 export function registerDefaultHandlers(
   processor: KnowledgeProcessor,
   subscriptions: Subscriptions,
-  authority: AuthorityRules,
+  security: SecurityRules,
 ): void {
-  processor.registerHandler(HandlerType.Rid, { name: 'basicRid' }, basicRidHandler(authority))
-  processor.registerHandler(HandlerType.Manifest, { name: 'basicManifest' }, basicManifestHandler(authority))
+  processor.registerHandler(HandlerType.Rid, { name: 'basicRid' }, basicRidHandler(security))
+  processor.registerHandler(HandlerType.Manifest, { name: 'basicManifest' }, basicManifestHandler(security))
   processor.registerHandler(HandlerType.Bundle, { name: 'secureProfile', ridTypes: NODES }, secureProfileHandler)
-  const negotiation = edgeNegotiationHandler(authority)
+  const negotiation = edgeNegotiationHandler(subscriptions, security)
   processor.registerHandler(HandlerType.Bundle, { name: 'edgeNegotiation', ridTypes: EDGES }, negotiation)
   processor.registerHandler(HandlerType.Network, { name: 'networkOutput' }, basicNetworkOutputFilter)
   processor.registerHandler(

@@ -1,7 +1,8 @@
 import { KOI_NET_EDGE, KOI_NET_NODE, edgeProfileContents, edgeRid, parseEdgeProfile } from '@koi-mcp/protocol'
 import type { Contents, EdgeProfile } from '@koi-mcp/protocol'
 import { whyWithoutAuthority } from '../../security/authority.ts'
-import type { AuthorityRules } from '../../security/authority.ts'
+import type { SecurityRules } from '../../security/security-rules.ts'
+import type { Subscriptions } from '../subscriptions.ts'
 import type { HandlerFunction, HandlerResult, ProcessorContext } from '../handler.ts'
 import { STOP_CHAIN } from '../handler.ts'
 import type { KnowledgeObject } from '../knowledge-object.ts'
@@ -11,7 +12,7 @@ import type { KnowledgeObject } from '../knowledge-object.ts'
  * when it arrives approved without our proposal (the reference takes both). (`EdgeNegotiationHandler`; wire: Handshake and edges, 4)
  */
 export const edgeNegotiationHandler =
-  (authority: AuthorityRules): HandlerFunction =>
+  (subscriptions: Subscriptions, security: SecurityRules): HandlerFunction =>
   (processor, kobj) => {
     if (kobj.contents === undefined) return undefined
     if (kobj.normalizedEventType === 'FORGET') return forgetting(processor, kobj, kobj.contents)
@@ -26,18 +27,18 @@ export const edgeNegotiationHandler =
     if (edge.source === edge.target) return drop(processor, kobj, 'an edge from a node to itself')
     if (kobj.source === undefined) return undefined
     const self = processor.identity.rid
-    if (edge.source === self) return asProvider(processor, kobj, edge)
-    if (edge.target === self) return asSubscriber(processor, kobj, edge)
-    return betweenOthers(processor, kobj, authority)
+    if (edge.source === self) return asProvider(processor, kobj, edge, security)
+    if (edge.target === self) return asSubscriber(processor, kobj, edge, subscriptions)
+    return betweenOthers(processor, kobj, security)
   }
 
 /** Its contents may have been fetched only now. */
 async function betweenOthers(
   processor: ProcessorContext,
   kobj: KnowledgeObject,
-  authority: AuthorityRules,
+  security: SecurityRules,
 ): Promise<HandlerResult> {
-  const why = whyWithoutAuthority(kobj, await processor.read(kobj.rid), processor, authority)
+  const why = whyWithoutAuthority(kobj, await processor.read(kobj.rid), processor, security)
   return why === undefined ? undefined : drop(processor, kobj, why)
 }
 
@@ -49,7 +50,12 @@ function forgetting(processor: ProcessorContext, kobj: KnowledgeObject, cached: 
   return drop(processor, kobj, 'only its two ends forget an edge of this node')
 }
 
-function asProvider(processor: ProcessorContext, kobj: KnowledgeObject, edge: EdgeProfile): HandlerResult {
+function asProvider(
+  processor: ProcessorContext,
+  kobj: KnowledgeObject,
+  edge: EdgeProfile,
+  { peers }: SecurityRules,
+): HandlerResult {
   const { identity, graph, log } = processor
   if (kobj.source !== edge.target) return drop(processor, kobj, 'only the subscriber itself proposes its edge')
   if (edge.status !== 'PROPOSED')
@@ -57,13 +63,16 @@ function asProvider(processor: ProcessorContext, kobj: KnowledgeObject, edge: Ed
   const peer = graph.profile(edge.target)
   if (peer === undefined) return drop(processor, kobj, 'the subscriber is unknown to this node')
   const provided = new Set([...identity.profile.provides.event, KOI_NET_NODE.name, KOI_NET_EDGE.name])
+  const unlisted = edge.rid_types.filter((type) => peers?.allows(edge.target, type) === false)
   const lacking = edge.rid_types.filter((type) => !provided.has(type))
   const refusal =
     edge.edge_type === 'WEBHOOK' && peer.node_type === 'PARTIAL'
       ? 'a partial node cannot have a webhook edge'
       : lacking.length > 0
         ? `this node does not provide ${lacking.join(', ')}`
-        : undefined
+        : unlisted.length > 0
+          ? `it is not listed for ${unlisted.join(', ')} (security.peer_types)`
+          : undefined
   if (refusal !== undefined) {
     log.info(`refused a subscription: ${refusal}`, { peer: edge.target, rid: kobj.rid })
     processor.send(edge.target, { eventType: 'FORGET', rid: kobj.rid })
@@ -82,12 +91,20 @@ async function asSubscriber(
   processor: ProcessorContext,
   kobj: KnowledgeObject,
   edge: EdgeProfile,
+  subscriptions: Subscriptions,
 ): Promise<HandlerResult> {
   if (kobj.source !== edge.source)
     return drop(processor, kobj, 'only the provider itself speaks of its edge to this node')
-  if (edge.status !== 'APPROVED') return undefined
+  if (edge.status !== 'APPROVED') return drop(processor, kobj, 'only the subscriber itself proposes its edge')
   if ((await processor.read(kobj.rid)) === undefined) {
     return drop(processor, kobj, 'an edge arrived approved that this node did not propose')
+  }
+  // Whom this node subscribes to for a type is believed about that type.
+  const profile = processor.graph.profile(edge.source)
+  const wanted = profile === undefined ? [] : subscriptions.wantedOf(edge.source, profile)
+  const unasked = edge.rid_types.filter((type) => !wanted.includes(type))
+  if (unasked.length > 0) {
+    return drop(processor, kobj, `an edge arrived approved for ${unasked.join(', ')}, which this node did not ask for`)
   }
   processor.log.info('subscribed', { peer: edge.source, types: edge.rid_types })
   return undefined
