@@ -75,6 +75,36 @@ describe('koi-mcp up refuses with one line and the fix', () => {
     expect(again.services.map(({ node_rid }) => node_rid)).toEqual(network.services.map(({ node_rid }) => node_rid))
   })
 
+  test('a node that is not there, a folder that is no backup, and a place that is taken', async () => {
+    const at = await place()
+    expect(await koiMcp(['backup', 'b', '--state', at.state], { cwd: at.folder })).toEqual({
+      code: 1,
+      out: [],
+      err: [
+        `koi-mcp: No node has its state in ${at.state}. Name the state folder of a network with --state DIR, or that of a single node with --storage DIR.`,
+      ],
+    })
+    const network = await Network.up(at)
+    const which = 'Name one with --name: coordinator, mcp-gateway, producer.'
+    expect((await koiMcp(['backup', 'b', '--state', at.state])).err).toEqual([`koi-mcp: Which node? ${which}`])
+    expect((await koiMcp(['backup', 'b', '--name', 'x', '--state', at.state])).err).toEqual([
+      `koi-mcp: ${at.state} holds no node x. ${which}`,
+    ])
+    expect((await koiMcp(['backup', at.data, '--name', 'coordinator', '--state', at.state])).code).toBe(0)
+    expect(await koiMcp(['backup', at.data, '--name', 'coordinator', '--state', at.state])).toEqual({
+      code: 1,
+      out: [],
+      err: [`koi-mcp: ${at.data} is there already: a backup overwrites nothing. Name a place where nothing is`],
+    })
+    expect((await koiMcp(['restore', at.state])).err).toEqual([
+      expect.stringMatching(/^koi-mcp: .* is no backup: .*koi-mcp-backup\.json cannot be read/u),
+    ])
+    const { coordinator } = await network.pids(at)
+    expect((await koiMcp(['restore', at.data, '--state', at.state, '--force'])).err).toEqual([
+      `koi-mcp: The store ${at.state}/coordinator/knowledge.db is in use by process ${coordinator}: stop that one first, or give this node a state folder of its own`,
+    ])
+  })
+
   test('commands and options that do not exist, with the one that was meant', async () => {
     expect(await koiMcp(['serch', 'x'])).toEqual({
       code: 2,

@@ -5,6 +5,7 @@ import type { LookOptions } from './inspect/locate.ts'
 import type { Io } from './io.ts'
 import { DEFAULT_PORT, ROLE_NAMES } from './roles.ts'
 import { runRole } from './run-role.ts'
+import type { NodeChoice } from './state/node-folder.ts'
 import { withStop } from './stop-signals.ts'
 import { up } from './up/up-command.ts'
 import type { UpOptions } from './up/up-command.ts'
@@ -34,6 +35,7 @@ export const createProgram = (io: Io): Command => {
   addUp(program, io)
   addRun(program)
   addInspection(program, io)
+  addState(program, io)
   return program
 }
 
@@ -114,6 +116,51 @@ const addInspection = (program: Command, io: Io): void => {
     )
     .action((options: LookOptions) => withStop(({ signal }) => watch(options, io, signal)))
 }
+
+/** The node's own parts are loaded by the commands that need them: the others start without. */
+const addState = (program: Command, io: Io): void => {
+  ofNode(program.command('backup'))
+    .description(
+      'Copy a node, its key and all it holds, into a new folder. The node may run, and goes on.\n' +
+        'The copy is of one moment, checked, and there whole or not at all.',
+    )
+    .addArgument(new Argument('<folder>', 'where nothing is yet'))
+    .option('--json', 'JSON, for scripts')
+    .addHelpText(
+      'after',
+      examples(
+        ['koi-mcp backup --name coordinator backups/monday', 'a node of the network in .koi'],
+        ['koi-mcp backup --storage /var/lib/koi backups/monday', 'a single node, by its persistence.storage_path'],
+      ),
+    )
+    .action((folder: string, options: NodeChoice & { json?: boolean }) =>
+      withStop(async ({ signal }) => (await import('./state/backup.ts')).backup(folder, options, io, signal)),
+    )
+  ofNode(program.command('restore'))
+    .description(
+      'Check a backup and put it back: the next start is that node, as of that moment.\n' +
+        'Never run two copies of one node: they are one identity twice.',
+    )
+    .addArgument(new Argument('<backup>', 'what koi-mcp backup made'))
+    .option('--force', 'move what is in the state folder into a folder within it')
+    .addHelpText(
+      'after',
+      examples(
+        ['koi-mcp restore backups/monday', 'where "koi-mcp up" looks for the node of that name'],
+        ['koi-mcp restore backups/monday --storage /var/lib/koi', 'for a service with that persistence.storage_path'],
+      ),
+    )
+    .action((folder: string, options: NodeChoice & { force?: boolean }) =>
+      withStop(async () => (await import('./state/restore.ts')).restore(folder, options, io)),
+    )
+}
+
+/** What the commands about a node's state folder share. */
+const ofNode = (command: Command): Command =>
+  command
+    .option('--name <name>', "the node's name in the network of --state")
+    .option('--state <dir>', 'state folder of a network', '.koi')
+    .option('--storage <dir>', 'state folder of a single node, in place of --name and --state')
 
 /** What the commands that look into a running network share. */
 const looking = (command: Command, description: string): Command =>

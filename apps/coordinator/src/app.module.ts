@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common'
 import type { DynamicModule } from '@nestjs/common'
 import type { CoordinatorNode } from '@koi-mcp/core'
-import { HealthModule, KnowledgeController, ServiceModule } from '@koi-mcp/platform'
+import { BackupController, HealthModule, KnowledgeController, ServiceModule } from '@koi-mcp/platform'
 import type { Service } from '@koi-mcp/platform'
 import { RegistryController } from './registry/registry.controller.ts'
 
@@ -12,7 +12,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [ServiceModule.for(service), HealthModule],
-      controllers: [KnowledgeController, RegistryController],
+      controllers: [BackupController, KnowledgeController, RegistryController],
     }
   }
 }

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common'
 import type { DynamicModule } from '@nestjs/common'
 import type { ConsumerNode } from '@koi-mcp/core'
-import { HealthModule, KnowledgeController, ServiceModule } from '@koi-mcp/platform'
+import { BackupController, HealthModule, KnowledgeController, ServiceModule } from '@koi-mcp/platform'
 import type { Service } from '@koi-mcp/platform'
 import { McpController } from './mcp/mcp.controller.ts'
 import { McpEndpoint } from './mcp/mcp-endpoint.ts'
@@ -14,7 +14,7 @@ export class AppModule {
       module: AppModule,
       imports: [ServiceModule.for(service), HealthModule],
       providers: [{ provide: McpEndpoint, useValue: mcp }],
-      controllers: [KnowledgeController, McpController],
+      controllers: [BackupController, KnowledgeController, McpController],
     }
   }
 }

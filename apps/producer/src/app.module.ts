@@ -1,7 +1,13 @@
 import { Module } from '@nestjs/common'
 import type { DynamicModule } from '@nestjs/common'
 import type { ProducerNode } from '@koi-mcp/core'
-import { HealthModule, KnowledgeController, PublishController, ServiceModule } from '@koi-mcp/platform'
+import {
+  BackupController,
+  HealthModule,
+  KnowledgeController,
+  PublishController,
+  ServiceModule,
+} from '@koi-mcp/platform'
 import type { Service } from '@koi-mcp/platform'
 
 /** KOI-net, health, a look into the node, and publishing over HTTP. */
@@ -11,7 +17,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [ServiceModule.for(service), HealthModule],
-      controllers: [KnowledgeController, PublishController],
+      controllers: [BackupController, KnowledgeController, PublishController],
     }
   }
 }

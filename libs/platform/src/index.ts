@@ -1,4 +1,5 @@
 export type { FastifyReply, FastifyRequest } from 'fastify'
+export { BackupController } from './backup/backup.controller.ts'
 export { loadSettings } from './config/load-settings.ts'
 export type { SettingsSources } from './config/load-settings.ts'
 export { nodeOptions } from './config/node-options.ts'

@@ -1,6 +1,6 @@
 import { generateBundle, asRid, contentsOf, KOI_NET_NODE, storedContents } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import type { NodeReply, StoredBundle } from '@koi-mcp/core'
+import type { BackupManifest, NodeReply, StoredBundle } from '@koi-mcp/core'
 import type { NodeHappening, PublishingNode, ServiceNode } from '../src/index.ts'
 
 export const NODE_RID = asRid(`${KOI_NET_NODE.name}:fake+${'0'.repeat(64)}`)
@@ -90,6 +90,11 @@ export class FakeNode implements ServiceNode, PublishingNode {
   forget(rid: string): Promise<void> {
     this.calls.push(['forget', rid])
     return Promise.resolve()
+  }
+  fillBackup(folder: string): Promise<BackupManifest> {
+    this.calls.push(['fillBackup', folder])
+    if (this.failing !== undefined) return Promise.reject(this.failing)
+    return Promise.resolve({ format: 1, node_rid: NODE_RID, at: '2026-01-02T03:04:05.000Z', parts: [] })
   }
   start(): Promise<void> {
     this.calls.push(['start'])

@@ -3,8 +3,9 @@ import type { IncomingMessage, RequestOptions } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { Module } from '@nestjs/common'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { PublishError, SchemaError, silentLogger, StoreError } from '@koi-mcp/core'
+import { BackupError, PublishError, SchemaError, silentLogger, StoreError } from '@koi-mcp/core'
 import {
+  BackupController,
   HealthModule,
   KnowledgeController,
   KoiMcpSettings,
@@ -27,7 +28,7 @@ const parts = (node: FakeNode): ServiceParts<FakeNode> => ({
     module: {
       module: FakeModule,
       imports: [ServiceModule.for(service), HealthModule],
-      controllers: [KnowledgeController, PublishController],
+      controllers: [BackupController, KnowledgeController, PublishController],
     },
   }),
 })
@@ -318,6 +319,26 @@ describe('publishing', () => {
       '1',
       error(503, 'Service Unavailable', message),
     ])
+  })
+})
+
+describe('a backup', () => {
+  it('is written by the node into the folder named', async () => {
+    const { status, body } = await post('/api/backup', '{"folder":"/backups/one"}')
+    expect([status, JSON.parse(body)]).toEqual([
+      200,
+      { format: 1, node_rid: NODE_RID, at: '2026-01-02T03:04:05.000Z', parts: [] },
+    ])
+    expect(node.calls).toContainEqual(['fillBackup', '/backups/one'])
+  })
+
+  it('says what is wrong with the folder', async () => {
+    const relative = await post('/api/backup', '{"folder":"one"}')
+    expect([relative.status, JSON.parse(relative.body)]).toMatchObject([400, { fields: [{ path: 'folder' }] }])
+    node.failing = new BackupError('/backups/one is not empty')
+    const taken = await post('/api/backup', '{"folder":"/backups/one"}')
+    expect([taken.status, JSON.parse(taken.body)]).toEqual([409, error(409, 'Conflict', '/backups/one is not empty')])
+    expect((await post('/api/backup', '{"folder":"/x"}', { 'x-forwarded-for': '10.0.0.1' })).status).toBe(403)
   })
 })
 

@@ -1,7 +1,10 @@
 import { CliError, errorCode, messageOf } from '../errors.ts'
 import { eventStreamData } from './event-stream.ts'
 
-/** The read-only HTTP API that every service offers under `/api`. RIDs travel in the query string, percent-encoded, never in a path. */
+/** Nobody answers at the address. */
+export class ServiceUnreachable extends CliError {}
+
+/** The HTTP API that every service offers under `/api`. RIDs travel in the query string, percent-encoded, never in a path. */
 export class ServiceApi {
   readonly base: string
   readonly #headers: Readonly<Record<string, string>>
@@ -26,6 +29,15 @@ export class ServiceApi {
     return JSON.parse(text) as unknown
   }
 
+  /** The reply to a JSON body. It may be long in coming. */
+  async post(path: string, body: object, signal: AbortSignal): Promise<unknown> {
+    const headers = { 'content-type': 'application/json' }
+    const response = await this.#send(path, { method: 'POST', headers, body: JSON.stringify(body) }, signal)
+    const text = await response.text()
+    if (!response.ok) throw refused(this.base, response.status, text)
+    return JSON.parse(text) as unknown
+  }
+
   /** Resolves when connected, with the live events until the signal or the end of the service. */
   async events(signal: AbortSignal): Promise<AsyncIterable<unknown>> {
     const response = await this.#get('/api/events', [], signal, 'text/event-stream')
@@ -35,9 +47,14 @@ export class ServiceApi {
 
   async #get(path: string, query: Query, signal: AbortSignal, accept = 'application/json') {
     const parameters = new URLSearchParams(query).toString()
+    return this.#send(`${path}${parameters === '' ? '' : `?${parameters}`}`, { headers: { accept } }, signal)
+  }
+
+  async #send(path: string, { headers, ...request }: RequestInit, signal: AbortSignal): Promise<Response> {
     try {
-      return await fetch(`${this.base}${path}${parameters === '' ? '' : `?${parameters}`}`, {
-        headers: { ...this.#headers, accept },
+      return await fetch(`${this.base}${path}`, {
+        ...request,
+        headers: { ...this.#headers, ...(headers as Record<string, string>) },
         redirect: 'error',
         signal,
       })
@@ -60,10 +77,10 @@ const OTHER_URL = 'Start a network with "koi-mcp up", or name the address of a r
 
 const isTimeout = (reason: unknown): boolean => reason instanceof DOMException && reason.name === 'TimeoutError'
 
-const unreachable = (base: string, error: unknown): CliError => {
+const unreachable = (base: string, error: unknown): ServiceUnreachable => {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
   const why = errorCode(cause) === 'ECONNREFUSED' ? '' : ` (${messageOf(cause)})`
-  return new CliError(`No service answers at ${base}${why}. ${OTHER_URL}`, { cause: error })
+  return new ServiceUnreachable(`No service answers at ${base}${why}. ${OTHER_URL}`, { cause: error })
 }
 
 const refused = (base: string, status: number, body: string): CliError => {
@@ -72,5 +89,15 @@ const refused = (base: string, status: number, body: string): CliError => {
       `${base} wants a token (HTTP ${status}): put it into the variable KOI_MCP_SECURITY__PUBLISH_TOKEN.`,
     )
   }
-  return new CliError(`${base} answered HTTP ${status}: ${body.slice(0, 200)}`)
+  return new CliError(`${base} answered HTTP ${status}: ${saysWhat(body) ?? body.slice(0, 200)}`)
+}
+
+/** The message of an error body of the services. */
+const saysWhat = (body: string): string | undefined => {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown }
+    return typeof message === 'string' ? message : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -36,7 +36,7 @@ export async function loadKey(path: string, password: string | undefined, log: L
 }
 
 /** @throws KeyFileError naming the file, where the text is no key or its password is missing or wrong */
-function openKey(path: string, pem: string, password: string | undefined): KeyObject {
+export function openKey(path: string, pem: string, password: string | undefined): KeyObject {
   try {
     return password === undefined ? openPlain(pem) : privateKeyFromPem(pem, password)
   } catch (error) {
@@ -72,7 +72,7 @@ export async function createKey(path: string, password: string | undefined): Pro
 }
 
 /** What was made or renamed in a folder survives the loss of power from here on. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   await folder.sync().finally(() => folder.close())
 }

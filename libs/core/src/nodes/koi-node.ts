@@ -1,5 +1,8 @@
 import { asRid, wellKnownText } from '@koi-mcp/protocol'
 import type { Bundle, Rid } from '@koi-mcp/protocol'
+import { BackupError } from '../backup/backup-manifest.ts'
+import type { BackupManifest } from '../backup/backup-manifest.ts'
+import { fillBackup, placeBackup } from '../backup/write-backup.ts'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { KnowledgeAdapter } from '../domain/adapter.ts'
@@ -20,6 +23,7 @@ import { registerDefaultHandlers } from '../pipeline/handlers/default-handlers.t
 import { Subscriptions } from '../pipeline/subscriptions.ts'
 import { PeerList } from '../security/peer-list.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
+import type { CopyStore } from '../store/sqlite-store.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
 import { joinNetwork } from './join-network.ts'
@@ -41,11 +45,13 @@ export interface Published {
 interface Running {
   readonly identity: NodeIdentity
   readonly store: NodeStore
+  readonly copyStore: CopyStore
   readonly parts: NodeParts
   readonly server: HttpServer | undefined
   background: readonly Promise<void>[]
 }
 
+const NEVER = new AbortController().signal
 const PUBLISH_KEY_MS = 24 * 3_600_000
 
 /**
@@ -155,6 +161,23 @@ export class KoiNode {
     await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, undefined)
   }
 
+  /**
+   * Makes a backup of this running node in a folder that is not there yet: key, store and a manifest, as of one moment, which start as this node
+   * (see docs/operations.md). The node works on meanwhile.
+   * @throws BackupError or StoreError; nothing is left at the place then
+   */
+  backup(folder: string, signal: AbortSignal = NEVER): Promise<BackupManifest> {
+    return placeBackup(folder, (partial) => this.fillBackup(partial, signal))
+  }
+
+  /** The same into an empty folder that only this user can look into. */
+  async fillBackup(folder: string, signal: AbortSignal = NEVER): Promise<BackupManifest> {
+    const { identity, copyStore } = await this.#started()
+    const { state } = this.#options
+    if (state === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
+    return fillBackup(folder, { node: identity.rid, state, copyStore, clock: this.#clock }, signal)
+  }
+
   /** Finds what an RID stands for: the cache, then deref handlers, then (with `network`) the nodes that provide its type. */
   async deref(rid: string, options: DerefOptions = {}): Promise<Bundle | undefined> {
     const { parts } = await this.#started()
@@ -235,7 +258,7 @@ export class KoiNode {
     const server = await this.#listen()
     try {
       const baseUrl = withPort(this.#options.baseUrl, server?.port)
-      const { identity, store } = await openState(this.#options, {
+      const { identity, store, copyStore } = await openState(this.#options, {
         baseUrl,
         provides: this.#role.provides,
         clock,
@@ -256,7 +279,7 @@ export class KoiNode {
         onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, clock())),
         onChange: (change) => this.#tell(this.#changeListeners, () => change),
       })
-      const running: Running = { identity, store, parts, server, background: [] }
+      const running: Running = { identity, store, copyStore, parts, server, background: [] }
       this.#running = running
       try {
         await parts.graph.load(store)

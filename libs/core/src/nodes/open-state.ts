@@ -11,6 +11,7 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
+import type { CopyStore } from '../store/sqlite-store.ts'
 import type { NodeOptions } from './node-options.ts'
 
 /** The node was used before it was started, or after it was stopped; or its state folder belongs to another node. */
@@ -28,7 +29,7 @@ const storeFile = (state: string): string => join(state, 'knowledge.db')
 export async function openState(
   { name, state, keyPassword, durability = 'full', faults }: NodeOptions,
   { baseUrl, provides, clock, log }: Pick<IdentityOptions, 'baseUrl' | 'provides'> & { clock: Clock; log: Logger },
-): Promise<{ identity: NodeIdentity; store: NodeStore }> {
+): Promise<{ identity: NodeIdentity; store: NodeStore; copyStore: CopyStore }> {
   const found = state === undefined ? generateKeyPair().privateKey : await loadKey(keyFile(state), keyPassword, log)
   const path = state === undefined ? ':memory:' : storeFile(state)
   const store = await openSqliteStore({ path, durability, clock, log })
@@ -36,7 +37,8 @@ export async function openState(
     const privateKey = found ?? (await firstKey(store, state ?? '', keyPassword))
     const identity = makeIdentity({ name, baseUrl, privateKey, provides })
     await claimStore(store, identity.rid)
-    return { identity, store: faults === undefined ? store : storeWithFaults(store, faults) }
+    const copyStore: CopyStore = (target, signal) => store.copyTo(target, signal)
+    return { identity, copyStore, store: faults === undefined ? store : storeWithFaults(store, faults) }
   } catch (error) {
     await store.close()
     throw error
@@ -51,7 +53,7 @@ async function firstKey(store: NodeStore, state: string, password: string | unde
   )
 }
 
-const OWNER_KEY = 'node/rid'
+export const OWNER_KEY = 'node/rid'
 
 /** A store is one node's: under another key or name, what it holds as its own would be nobody's. */
 async function claimStore(store: NodeStore, rid: Rid): Promise<void> {

@@ -1,6 +1,12 @@
-import { DatabaseSync } from 'node:sqlite'
+import { closeSync, fdatasync, openSync } from 'node:fs'
+import { backup, DatabaseSync } from 'node:sqlite'
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
 import { StoreError } from './node-store.ts'
+
+/** Of a copy; pages are of 4 KiB. */
+const PAGES_A_PIECE = 100
+const PAGES_A_SYNC = 2000
 
 export const DAMAGE_FIX =
   'Put back a backup (koi-mcp restore), or move the store away and start again: the node then keeps its name and catches up from its peers'
@@ -13,9 +19,9 @@ export class SqliteDatabase {
   #damage: StoreError | undefined
   #onDamage: ((damage: StoreError) => void) | undefined
 
-  /** @param location a file's path, or `:memory:` @throws StoreError */
-  constructor(location: string) {
-    this.#location = location
+  /** @param location a file's path or URL, or `:memory:` @throws StoreError */
+  constructor(location: string | URL) {
+    this.#location = location instanceof URL ? fileURLToPath(location) : location
     this.#db = this.#guard(() => new DatabaseSync(location, { timeout: 0 }))
   }
 
@@ -56,6 +62,43 @@ export class SqliteDatabase {
   /** Told once, when damage is met for the first time. */
   onDamage(listener: (damage: StoreError) => void): void {
     this.#onDamage = listener
+  }
+
+  /**
+   * Writes the state of one moment into another file, a few hundred KiB at a time on a thread of its own, while this connection goes on reading
+   * and writing: what it commits meanwhile goes into the copy too. Rejects with what `stop` throws; it is called between the pieces.
+   */
+  async copyTo(path: string, stop: () => void): Promise<void> {
+    // The last piece holds up this connection until the copy is synced: so it is synced all along, and little is left then.
+    const file = openSync(path, 'r')
+    let unsynced = 0
+    let syncing = Promise.resolve()
+    let isSyncing = false
+    const sync = () => {
+      unsynced = 0
+      isSyncing = true
+      syncing = new Promise((resolve) => {
+        fdatasync(file, () => {
+          isSyncing = false
+          resolve()
+        })
+      })
+    }
+    try {
+      await backup(this.#db, path, {
+        rate: PAGES_A_PIECE,
+        progress: () => {
+          stop()
+          unsynced += PAGES_A_PIECE
+          if (unsynced >= PAGES_A_SYNC && !isSyncing) sync()
+        },
+      })
+    } finally {
+      await syncing
+      closeSync(file)
+    }
+    // A connection that is closed meanwhile ends the copy early, and says nothing.
+    stop()
   }
 
   close(): void {

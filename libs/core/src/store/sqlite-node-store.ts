@@ -12,9 +12,11 @@ import { InboxTables } from './inbox-tables.ts'
 import { LaneTables } from './lane-tables.ts'
 import { LeaseTokens } from './lease-tokens.ts'
 import type * as port from './node-store.ts'
+import { StoreError } from './node-store.ts'
 import { OutboxTables } from './outbox-tables.ts'
 import { SearchIndex } from './search-index.ts'
 import type { SearchOptions } from './search-index.ts'
+import { copyStore } from './copy-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { ValueTable } from './value-table.ts'
 
@@ -45,6 +47,7 @@ export class SqliteNodeStore implements port.NodeStore {
   readonly #beforeClose: () => void
   readonly #afterClose: () => void
   #closing: Promise<void> | undefined
+  readonly #copies = new Set<Promise<void>>()
 
   constructor(db: SqliteDatabase, { clock, log, onCommit, beforeClose, afterClose }: SqliteNodeStoreParts) {
     const tokens = new LeaseTokens(db)
@@ -219,13 +222,31 @@ export class SqliteNodeStore implements port.NodeStore {
     return read(() => this.#values.list(prefix))
   }
 
+  /**
+   * Writes a copy of the store as it is when this resolves, or a moment before, into a new file, synced; this store works on meanwhile.
+   * @throws StoreError naming the new file; UNAVAILABLE when this store is closed meanwhile; or the signal's reason. Half a copy may be left
+   */
+  async copyTo(path: string, signal: AbortSignal): Promise<void> {
+    const copy = copyStore(this.#db, path, () => {
+      signal.throwIfAborted()
+      if (this.#closing !== undefined) throw new StoreError('UNAVAILABLE', 'The store is being closed')
+    })
+    this.#copies.add(copy)
+    try {
+      await copy
+    } finally {
+      this.#copies.delete(copy)
+    }
+  }
+
   /** Runs what is queued, and gives the file to the next owner. Closing again does nothing. */
   close(): Promise<void> {
-    this.#closing ??= read(() => this.#close())
+    this.#closing ??= this.#close()
     return this.#closing
   }
 
-  #close(): void {
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#copies)
     this.#commits.close()
     this.#beforeClose()
     // The last connection that closes writes the log into the file and removes it.

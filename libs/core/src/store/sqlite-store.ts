@@ -29,16 +29,22 @@ export interface SqliteStoreOptions {
   readonly onCommit?: ((report: CommitReport) => void) | undefined
 }
 
+/** Copies the store that is open into a new file while it works on; see `SqliteNodeStore.copyTo`. */
+export type CopyStore = (path: string, signal: AbortSignal) => Promise<void>
+
+/** A store in a file can be copied. */
+export type FileStore = NodeStore & { readonly copyTo: CopyStore }
+
 /**
  * Opens the embedded store. The file belongs to this process until `close`, or until the process dies.
  *
  * @throws StoreError BUSY (another owner), NEWER_FORMAT, DAMAGED, FULL, UNAVAILABLE; the message says what to do
  */
-export function openSqliteStore(options: SqliteStoreOptions): Promise<NodeStore> {
+export function openSqliteStore(options: SqliteStoreOptions): Promise<FileStore> {
   return new Promise((resolvePromise) => resolvePromise(open(options)))
 }
 
-function open(options: SqliteStoreOptions): NodeStore {
+function open(options: SqliteStoreOptions): FileStore {
   const path = options.path === MEMORY ? MEMORY : resolve(options.path)
   const onDisk = path !== MEMORY
   if (!onDisk) return openDatabase(path, options, () => undefined)
@@ -53,7 +59,7 @@ function open(options: SqliteStoreOptions): NodeStore {
   }
 }
 
-function openDatabase(path: string, options: SqliteStoreOptions, unlock: () => void): NodeStore {
+function openDatabase(path: string, options: SqliteStoreOptions, unlock: () => void): FileStore {
   const onDisk = path !== MEMORY
   const log = options.log ?? silentLogger
   const db = new SqliteDatabase(path)

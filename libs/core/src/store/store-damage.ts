@@ -24,7 +24,7 @@ export function recheckDamaged(db: SqliteDatabase, path: string): void {
 }
 
 /** What `PRAGMA quick_check` finds first; `undefined` for a whole file. */
-function problemsOf(db: SqliteDatabase): string | undefined {
+export function problemsOf(db: SqliteDatabase): string | undefined {
   const [first] = db.all<{ quick_check: string }>('PRAGMA quick_check(1)')
   return first?.quick_check === 'ok' ? undefined : (first?.quick_check.replaceAll('\n', ' ') ?? 'no answer')
 }

@@ -1,4 +1,4 @@
-import type { Carried, KnowledgeReader, NodeGraph, NodeIdentity, NodeStore } from '@koi-mcp/core'
+import type { BackupManifest, Carried, KnowledgeReader, NodeGraph, NodeIdentity, NodeStore } from '@koi-mcp/core'
 
 /** What a service needs of its node; the nodes of `@koi-mcp/core` fit it, and so does a test's fake. */
 export interface ServiceNode extends Carried {
@@ -7,6 +7,8 @@ export interface ServiceNode extends Carried {
   readonly graph: NodeGraph
   readonly store: Pick<NodeStore, 'inboxState' | 'outboxState' | 'lastChange'>
   onEvent(listener: (event: NodeHappening) => void): () => void
+  /** Writes key and store into an empty folder of this user's own. */
+  fillBackup(folder: string, signal: AbortSignal): Promise<BackupManifest>
   start(options?: { signal?: AbortSignal }): Promise<void>
   stop(): Promise<void>
 }

@@ -7,6 +7,7 @@ import { liveEventOf } from '../knowledge/live-event.ts'
 import type { LiveEvent } from '../knowledge/live-event.ts'
 import { createLogger } from '../logs/create-logger.ts'
 import { Readiness } from './readiness.ts'
+import { leaveNote } from './service-note.ts'
 import type { Role, Service } from './service.ts'
 import type { ServiceNode } from './service-node.ts'
 import { VERSION } from './version.ts'
@@ -81,6 +82,7 @@ export async function startService<N extends ServiceNode>(
       running.companions.push(companion)
       await companion.start()
     }
+    running.takeNote = await leaveNote(service)
     running.readiness.ready()
     const { rid, name, profile } = node.identity
     const addresses = { url, koi_net_url: profile.base_url ?? `${url}/koi-net` }
@@ -98,11 +100,14 @@ interface Running {
   http?: HttpServer
   node?: ServiceNode
   app?: INestApplication
+  /** Takes the note away that says where the service answers. */
+  takeNote?: () => Promise<void>
 }
 
-async function stopAll({ readiness, companions, http, node, app }: Running, log: Logger): Promise<void> {
+async function stopAll({ readiness, companions, http, node, app, takeNote }: Running, log: Logger): Promise<void> {
   readiness.drain()
   const steps = [
+    () => takeNote?.(),
     ...companions.toReversed().map((companion) => () => companion.stop()),
     () => http?.close(GRACE_MS),
     () => node?.stop(),
