@@ -31,7 +31,7 @@ const boundaries = (inTests) => ({
   ],
 })
 
-const TESTS = ['**/*.test.ts', '**/test/**/*.ts', 'e2e/**/*.ts', 'interop/**/*.ts', 'bench/**/*.ts']
+const TESTS = ['**/*.test.ts', '**/test/**/*.ts', 'e2e/**/*.ts', 'interop/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts']
 // Plain JavaScript and configuration are checked by tsc (tools/tsconfig.json), not by the rules that need types.
 const UNTYPED = ['**/*.js', '**/*.mjs', '**/vitest.config.ts']
 
@@ -46,6 +46,7 @@ export default defineConfig(
       '.venv-koi-net/',
       'coverage/',
       'test-results/',
+      'fuzz-failures/',
     ],
   },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },

@@ -95,6 +95,15 @@ async function bench() {
   return vitest('bench', 'bench', python ? { KOI_NET_PYTHON: python } : {})
 }
 
+/** The same cases every time; `npm run fuzz` makes others. */
+async function fuzz() {
+  const counts = await vitest('fuzz', 'fuzz')
+  const args = ['--conditions=@koi-mcp/source', join(root, 'fuzz/main.ts'), '--count', '5000', '--seed', '1']
+  const { code } = await run(node, args, { env: environment() })
+  counts[code === 0 ? 'passed' : 'failed']++
+  return counts
+}
+
 /** @type {Record<string, () => Promise<Counts>>} */
 const PARTS = {
   format: () => check('format', tool('prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.')),
@@ -104,6 +113,7 @@ const PARTS = {
   unit: () => vitest('unit', '.'),
   interop,
   e2e: () => vitest('e2e', 'e2e'),
+  fuzz,
   bench,
 }
 

@@ -1,0 +1,88 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { asRid } from '@koi-mcp/protocol'
+import type { Rid } from '@koi-mcp/protocol'
+import type { FromTarget, Health } from './target-process.ts'
+
+export interface Reply {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+  /** From the first byte sent to the last byte received, in ms. */
+  readonly ms: number
+}
+
+/** A node in a process of its own. */
+export class Target {
+  readonly url: string
+  readonly rid: Rid
+  readonly canaries: readonly string[]
+  readonly #child: ChildProcess
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 })
+
+  private constructor(
+    child: ChildProcess,
+    { url, rid, canaries }: { url: string; rid: string; canaries: readonly string[] },
+  ) {
+    this.#child = child
+    this.url = url
+    this.rid = asRid(rid)
+    this.canaries = canaries
+  }
+
+  static async start(authority: 'origin' | 'open'): Promise<Target> {
+    const file = fileURLToPath(new URL('./target-process.ts', import.meta.url))
+    const child = fork(file, [authority], { execArgv: ['--expose-gc', '--conditions=@koi-mcp/source'] })
+    const [message] = (await once(child, 'message')) as [FromTarget]
+    if (!('ready' in message)) throw new Error('the target did not start')
+    return new Target(child, message.ready)
+  }
+
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** @param idle after everything that it has accepted is worked off */
+  async health(idle = false): Promise<Health> {
+    const told = once(this.#child, 'message') as Promise<[FromTarget]>
+    this.#child.send(idle ? 'idle' : 'health')
+    const ended = once(this.#child, 'exit').then(() => Promise.reject(new Error('the target process has ended')))
+    ended.catch(() => undefined)
+    const [message] = await Promise.race([told, ended])
+    if (!('health' in message)) throw new Error('the target answered something else')
+    return message.health
+  }
+
+  call(path: string, headers: Readonly<Record<string, string>>, body: Buffer, localAddress?: string): Promise<Reply> {
+    const since = performance.now()
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      const length = 'transfer-encoding' in headers ? {} : { 'content-length': String(body.length) }
+      const agent = localAddress === undefined ? this.#agent : false
+      const options = {
+        method: 'POST',
+        agent,
+        headers: { ...headers, ...length },
+        ...(localAddress && { localAddress }),
+      }
+      request(`${this.url}${path}`, options, resolve).on('error', reject).end(body)
+    }).then(async (response) => ({
+      status: response.statusCode ?? 0,
+      headers: response.headers,
+      body: await text(response),
+      ms: performance.now() - since,
+    }))
+  }
+
+  async stop(): Promise<void> {
+    this.#agent.destroy()
+    if (!this.isAlive) return
+    const ended = once(this.#child, 'exit')
+    this.#child.send('stop')
+    await ended
+  }
+}
