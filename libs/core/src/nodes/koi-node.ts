@@ -3,7 +3,7 @@ import type { Bundle, Rid } from '@koi-mcp/protocol'
 import { BackupError } from '../backup/backup-manifest.ts'
 import type { BackupManifest } from '../backup/backup-manifest.ts'
 import { fillBackup, placeBackup } from '../backup/write-backup.ts'
-import { systemClock } from '../clock.ts'
+import { steadyClock, systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { KnowledgeAdapter } from '../domain/adapter.ts'
 import { KoiMcpRegistry } from '../domain/koi-mcp-registry.ts'
@@ -70,6 +70,7 @@ export class KoiNode {
   readonly #peers: PeerList
   readonly #log: Logger
   readonly #clock: Clock
+  readonly #steady: Clock
   readonly #stopping = new AbortController()
   readonly #changeListeners = new Set<(change: KnowledgeChange) => void>()
   readonly #eventListeners = new Set<(event: NodeEvent) => void>()
@@ -85,6 +86,7 @@ export class KoiNode {
     this.#options = options
     this.#log = options.log ?? silentLogger
     this.#clock = options.clock ?? systemClock
+    this.#steady = steadyClock(this.#clock)
     for (const domain of options.domains ?? []) this.registry.registerExtension(domain)
     this.#role = describe(this.registry)
     this.role = this.#role.role
@@ -196,7 +198,7 @@ export class KoiNode {
     if (running === undefined) return unavailableReply('This node is starting or stopping, try again', 1)
     const { identity, store, parts } = running
     const { graph, reader } = parts
-    const deps = { identity, store, graph, reader, peers: this.#peers, log: this.#log, clock: this.#clock }
+    const deps = { identity, store, graph, reader, peers: this.#peers, log: this.#log, clock: this.#steady }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
@@ -227,7 +229,7 @@ export class KoiNode {
     for (let quiet = 0; quiet < 2; quiet++) {
       await parts.catchUps.idle()
       const { pending, nextDueAt } = await store.inboxState()
-      if (pending > 0 && (nextDueAt === undefined || nextDueAt <= this.#clock())) {
+      if (pending > 0 && (nextDueAt === undefined || nextDueAt <= this.#steady())) {
         quiet = -1
         await new Promise((resolve) => setTimeout(resolve, 5))
         continue
@@ -254,6 +256,7 @@ export class KoiNode {
   async #start(): Promise<Running> {
     const log = this.#log
     const clock = this.#clock
+    const steady = this.#steady
     const signal = this.#stopping.signal
     const server = await this.#listen()
     try {
@@ -262,6 +265,7 @@ export class KoiNode {
         baseUrl,
         provides: this.#role.provides,
         clock,
+        steady,
         log,
       })
       const parts = assembleNode({
@@ -274,6 +278,7 @@ export class KoiNode {
         peers: this.#peers,
         log,
         clock,
+        steady,
         signal,
         faults: this.#options.faults,
         onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, clock())),
@@ -319,7 +324,7 @@ export class KoiNode {
     const once =
       idempotencyKey === undefined
         ? undefined
-        : { key: `publish/${idempotencyKey}`, until: this.#clock() + PUBLISH_KEY_MS }
+        : { key: `publish/${idempotencyKey}`, until: this.#steady() + PUBLISH_KEY_MS }
     const { places } = await store.accept([arrival], once)
     return places[0] ?? 0
   }

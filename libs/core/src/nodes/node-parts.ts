@@ -40,6 +40,8 @@ export interface NodeMaterial {
   readonly peers: PeerList
   readonly log: Logger
   readonly clock: Clock
+  /** What is waited by: see `steadyClock`. */
+  readonly steady: Clock
   /** Aborted when the node stops. */
   readonly signal: AbortSignal
   readonly faults: Faults | undefined
@@ -55,8 +57,7 @@ const LANES_AT_ONCE = 64
 
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
-  const { identity, store, handlers, adapters, network, peers, log, clock, signal, faults, onApplied, onChange } =
-    material
+  const { identity, store, handlers, adapters, network, peers, log, clock, steady, signal, faults } = material
   const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
@@ -68,7 +69,8 @@ export function assembleNode(material: NodeMaterial) {
   })
   const graph = new NetworkGraph(self)
   const contact =
-    material.firstContact && new FirstContact({ ...material.firstContact, http, store, peers, log, clock, backoff })
+    material.firstContact &&
+    new FirstContact({ ...material.firstContact, http, store, peers, log, clock: steady, backoff })
   const addressOf = addressBook(graph, () => contact?.known)
   const profileEvents = new ProfileEvents({ identity, store, clock })
   const direct = new HttpPeerClient({ identity, addressOf, http, peers, log, signal })
@@ -88,14 +90,14 @@ export function assembleNode(material: NodeMaterial) {
     peers,
     signal,
     maxAttempts,
-    onApplied,
+    onApplied: material.onApplied,
   })
   const inbox = new InboxWorker({
     store,
     pipeline,
     owner: `inbox-${crypto.randomUUID()}`,
     log,
-    clock,
+    clock: steady,
     concurrency: LANES_AT_ONCE,
     maxAttempts,
     backoffFactor,
@@ -109,10 +111,10 @@ export function assembleNode(material: NodeMaterial) {
     ownProfileEvent: () => profileEvents.introduction(),
     requestTimeoutMs: network.requestTimeoutMs,
     log,
-    clock,
+    clock: steady,
     backoff,
   })
-  const handshaker = new Handshaker({ client: direct, profileEvents, graph, store, log, clock, backoff })
+  const handshaker = new Handshaker({ client: direct, profileEvents, graph, store, log, clock: steady, backoff })
   const poller = new Poller({
     self,
     client,
@@ -121,7 +123,7 @@ export function assembleNode(material: NodeMaterial) {
     firstContact: () => contact?.known?.rid,
     peers,
     log,
-    clock,
+    clock: steady,
     intervalMs: network.pollIntervalMs ?? 5_000,
   })
   const adapterRunner = new AdapterRunner({
@@ -129,7 +131,7 @@ export function assembleNode(material: NodeMaterial) {
     adapters: faults === undefined ? adapters : adapters.map((adapter) => adapterWithFaults(adapter, faults)),
     log,
   })
-  adapterRunner.onChange(onChange)
+  adapterRunner.onChange(material.onChange)
   const reader = new RequestReader()
   return {
     http,

@@ -28,11 +28,17 @@ const storeFile = (state: string): string => join(state, 'knowledge.db')
  */
 export async function openState(
   { name, state, keyPassword, durability = 'full', faults }: NodeOptions,
-  { baseUrl, provides, clock, log }: Pick<IdentityOptions, 'baseUrl' | 'provides'> & { clock: Clock; log: Logger },
+  {
+    baseUrl,
+    provides,
+    clock,
+    steady,
+    log,
+  }: Pick<IdentityOptions, 'baseUrl' | 'provides'> & { clock: Clock; steady?: Clock; log: Logger },
 ): Promise<{ identity: NodeIdentity; store: NodeStore; copyStore: CopyStore }> {
   const found = state === undefined ? generateKeyPair().privateKey : await loadKey(keyFile(state), keyPassword, log)
   const path = state === undefined ? ':memory:' : storeFile(state)
-  const store = await openSqliteStore({ path, durability, clock, log })
+  const store = await openSqliteStore({ path, durability, clock, steady, log })
   try {
     const privateKey = found ?? (await firstKey(store, state ?? '', keyPassword))
     const identity = makeIdentity({ name, baseUrl, privateKey, provides })

@@ -168,7 +168,7 @@ export class Pipeline {
         if (judged === STOP_CHAIN) return STOP_CHAIN
         whole = judged
       }
-      const wrong = mismatch(whole) ?? this.#fromTheFuture(whole)
+      const wrong = mismatch(whole) ?? (await this.#fromTheFuture(whole))
       if (wrong !== undefined) {
         log.warn(`dropped: ${wrong}`, { rid: kobj.rid, peer: kobj.source })
         return STOP_CHAIN
@@ -181,11 +181,14 @@ export class Pipeline {
   }
 
   /** It would count as newest until that day. Our own knowledge may have to follow such a date (`NodeStore.accept`). */
-  #fromTheFuture({ source, manifest }: KnowledgeObject): string | undefined {
-    const { clock, maxClockSkewMs = DAY_MS } = this.#options
+  async #fromTheFuture({ rid, source, manifest }: KnowledgeObject): Promise<string | undefined> {
+    const { store, clock, maxClockSkewMs = DAY_MS } = this.#options
     if (source === undefined || manifest === undefined) return undefined
     const latest = microsOf(new Date(clock() + maxClockSkewMs))
     if (parseTimestamp(manifest.timestamp) <= latest) return undefined
+    // All our clocks were ahead when it was cached, and are set right now: nothing older would ever take its place.
+    const cached = (await store.read(rid))?.bundle.manifest
+    if (cached !== undefined && parseTimestamp(cached.timestamp) > latest) return undefined
     return `dated ${manifest.timestamp}, more than ${maxClockSkewMs / 1_000} s in the future (network.max_clock_skew)`
   }
 

@@ -16,10 +16,12 @@ const INSERT = `
 export class ArrivalTables {
   readonly #db: SqliteDatabase
   readonly #clock: Clock
+  readonly #steady: Clock
 
-  constructor(db: SqliteDatabase, clock: Clock) {
+  constructor(db: SqliteDatabase, clock: Clock, steady: Clock) {
     this.#db = db
     this.#clock = clock
+    this.#steady = steady
   }
 
   accept(arrivals: readonly NewArrival[], once: OnceKey | undefined, wake: Wake): Accepted {
@@ -52,7 +54,7 @@ export class ArrivalTables {
 
   /** Keys past their time go with the next acceptance that carries one. */
   #seen(once: OnceKey): number[] | undefined {
-    this.#db.run('DELETE FROM once_keys WHERE until <= ?', this.#clock())
+    this.#db.run('DELETE FROM once_keys WHERE until <= ?', this.#steady())
     const row = this.#db.get<{ places: string }>('SELECT places FROM once_keys WHERE key = ?', once.key)
     return row === undefined ? undefined : (JSON.parse(row.places) as number[])
   }

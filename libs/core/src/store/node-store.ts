@@ -6,6 +6,8 @@ import type { Bundle, Contents, EventType, Manifest, Rid } from '@koi-mcp/protoc
  * the step is durable (as far as the operator's `durability` asks). Implementations: SQLite here, Postgres and Redis in
  * `libs/backends`; all pass the compliance suite of `libs/testing`.
  *
+ * Time: waits and leases are measured on a scale that nobody sets while the store is open. Opened again, nothing waits for more than an hour.
+ *
  * Order: `accept` gives each arrival a *place* (a growing integer) in its *lane*. One holder of a lane's lease at a time works
  * the lane off in the order of places; a write under a lease that is no longer held fails with `LeaseLostError`.
  */

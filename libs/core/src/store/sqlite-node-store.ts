@@ -22,6 +22,7 @@ import { ValueTable } from './value-table.ts'
 
 export interface SqliteNodeStoreParts {
   readonly clock: Clock
+  readonly steady: Clock
   readonly log: Logger
   readonly onCommit: (report: CommitReport) => void
   readonly beforeClose: () => void
@@ -49,17 +50,17 @@ export class SqliteNodeStore implements port.NodeStore {
   #closing: Promise<void> | undefined
   readonly #copies = new Set<Promise<void>>()
 
-  constructor(db: SqliteDatabase, { clock, log, onCommit, beforeClose, afterClose }: SqliteNodeStoreParts) {
+  constructor(db: SqliteDatabase, { clock, steady, log, onCommit, beforeClose, afterClose }: SqliteNodeStoreParts) {
     const tokens = new LeaseTokens(db)
     this.#db = db
     this.#commits = new GroupCommit(db, log, onCommit)
-    this.#changes = new ChangeLog(db, clock)
+    this.#changes = new ChangeLog(db, steady)
     this.#search = new SearchIndex(db)
     this.#cache = new CacheTables(db, this.#changes, this.#search)
-    this.#outbox = new OutboxTables(db, clock, this.#cache)
-    this.#deliveries = new DeliveryTables(db, clock, tokens, this.#outbox)
-    this.#arrivals = new ArrivalTables(db, clock)
-    this.#lanes = new LaneTables(db, clock, tokens)
+    this.#outbox = new OutboxTables(db, steady, this.#cache)
+    this.#deliveries = new DeliveryTables(db, steady, tokens, this.#outbox)
+    this.#arrivals = new ArrivalTables(db, clock, steady)
+    this.#lanes = new LaneTables(db, steady, tokens)
     this.#inbox = new InboxTables(db, clock, {
       arrivals: this.#arrivals,
       lanes: this.#lanes,

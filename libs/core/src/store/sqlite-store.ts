@@ -20,6 +20,8 @@ export interface SqliteStoreOptions {
   /** The database file, made with its folder where absent; `:memory:` for a store that ends with the process. */
   readonly path: string
   readonly clock?: Clock | undefined
+  /** What waits and leases are measured by, on the scale of `clock`; default: `clock` itself. */
+  readonly steady?: Clock | undefined
   readonly log?: Logger | undefined
   /** `full`: what is acknowledged survives the loss of power. `normal`: it survives the process, not always the machine. */
   readonly durability?: 'full' | 'normal' | undefined
@@ -62,6 +64,8 @@ function open(options: SqliteStoreOptions): FileStore {
 function openDatabase(path: string, options: SqliteStoreOptions, unlock: () => void): FileStore {
   const onDisk = path !== MEMORY
   const log = options.log ?? silentLogger
+  const clock = options.clock ?? systemClock
+  const steady = options.steady ?? clock
   const db = new SqliteDatabase(path)
   try {
     if (onDisk) lockFile(db, path)
@@ -70,8 +74,10 @@ function openDatabase(path: string, options: SqliteStoreOptions, unlock: () => v
     configure(db, options)
     migrate(db)
     createLeaseTables(db)
+    bringForward(db, steady())
     const store = new SqliteNodeStore(db, {
-      clock: options.clock ?? systemClock,
+      clock,
+      steady,
       log,
       onCommit: options.onCommit ?? (() => undefined),
       beforeClose: () => onDisk && removeNote(path),
@@ -104,6 +110,14 @@ function configure(db: SqliteDatabase, { durability = 'full', maxPages }: Sqlite
     PRAGMA trusted_schema = OFF;
   `)
   if (maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${Math.trunc(maxPages)}`)
+}
+
+/** What would wait for longer than this was to wait by a clock that has been set back since. Milliseconds. */
+const LONGEST_WAIT_MS = 3_600_000
+
+function bringForward(db: SqliteDatabase, now: number): void {
+  db.run('UPDATE inbox SET due_at = ? WHERE head = 1 AND due_at > ?', now, now + LONGEST_WAIT_MS)
+  db.run('UPDATE outbox_targets SET due_at = ? WHERE due_at > ?', now, now + LONGEST_WAIT_MS)
 }
 
 function makeFolder(path: string): void {

@@ -52,6 +52,21 @@ export function describeDurability(test: StoreUnderTest): void {
       expect(batch?.eventTexts.map(eventOf)).toMatchObject([{ rid: A, event_type: 'NEW' }])
     })
 
+    it('makes nothing wait for hours when the clock was set back meanwhile', async () => {
+      await test.store.accept([arrivalOf(bundleOf(dataset('b')))])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      await test.store.retryLater(lease, place, { error: 'once', dueAt: START + 1000, countAttempt: true })
+      await test.store.releaseLane(lease)
+      await test.put(bundleOf(A), [PEER])
+      const failed = await test.store.takeDeliveries(PEER, { owner: 'd', leaseMs: LEASE_MS, limit: 0 })
+      await test.store.deliveriesFailed(failed!, { error: 'away', dueAt: START + 1000 })
+      test.now -= 3_600_000
+      await test.reopen()
+      expect(await test.next(await test.lease())).toMatchObject({ place, attempts: 1 })
+      expect(await test.store.dueTargets(10)).toEqual([{ target: PEER, dueAt: test.now }])
+    })
+
     it('has its dead letters, and remembers the stamps of what is gone', async () => {
       const contents = contentsOf({ own: 1 })
       await test.store.accept([{ rid: A, eventType: 'NEW', contents }])
