@@ -153,6 +153,22 @@ const addState = (program: Command, io: Io): void => {
     .action((folder: string, options: NodeChoice & { force?: boolean }) =>
       withStop(async () => (await import('./state/restore.ts')).restore(folder, options, io)),
     )
+  ofNode(program.command('rotate-key'))
+    .description(
+      'Give a stopped node a new key. That makes it a new node, for its RID is made of the key:\n' +
+        'the next start says goodbye for the old one, and everybody goes on with what it published.',
+    )
+    .option('--json', 'JSON, for scripts')
+    .addHelpText(
+      'after',
+      examples(
+        ['koi-mcp rotate-key --name producer', 'a node of the network in .koi'],
+        ['koi-mcp rotate-key --storage /var/lib/koi', 'a single node, by its persistence.storage_path'],
+      ),
+    )
+    .action((options: NodeChoice & { json?: boolean }) =>
+      withStop(async ({ signal }) => (await import('./state/rotate-key.ts')).rotate(options, io, signal)),
+    )
 }
 
 /** What the commands about a node's state folder share. */

@@ -35,7 +35,7 @@ export async function joinNetwork(options: JoinOptions): Promise<readonly Promis
     }
   }
   const isPartial = identity.profile.node_type === 'PARTIAL'
-  return [meetFirstContact(options), ...(isPartial ? [parts.poller.run(signal)] : [])]
+  return [parts.farewells.sayAll(signal), meetFirstContact(options), ...(isPartial ? [parts.poller.run(signal)] : [])]
 }
 
 /** What this node wants may have changed since its last start. */

@@ -289,6 +289,7 @@ export class KoiNode {
       try {
         await parts.graph.load(store)
         await parts.contact?.recall()
+        await parts.farewells.recall()
         running.background = await joinNetwork({
           ...running,
           subscriptions: this.subscriptions,

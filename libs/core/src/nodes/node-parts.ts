@@ -12,6 +12,7 @@ import { addressBook } from '../network/address-book.ts'
 import type { BackoffOptions } from '../network/backoff.ts'
 import { CatchUps } from '../network/catch-ups.ts'
 import { DeliveryWorker } from '../network/delivery.ts'
+import { Farewells } from '../network/farewells.ts'
 import { FirstContact } from '../network/first-contact.ts'
 import { Handshaker } from '../network/handshaker.ts'
 import { HttpExchange } from '../network/http-exchange.ts'
@@ -73,7 +74,8 @@ export function assembleNode(material: NodeMaterial) {
     new FirstContact({ ...material.firstContact, http, store, peers, log, clock: steady, backoff })
   const addressOf = addressBook(graph, () => contact?.known)
   const profileEvents = new ProfileEvents({ identity, store, clock })
-  const direct = new HttpPeerClient({ identity, addressOf, http, peers, log, signal })
+  const farewells = new Farewells({ store, http, addressOf, peers, log, backoff, signal })
+  const direct = farewells.ahead(new HttpPeerClient({ identity, addressOf, http, peers, log, signal }))
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
   const catchUps = new CatchUps({ self, client, store, log, backoff })
   const resolver = new Resolver({ self, client, graph, store, peers, log, clock, signal })
@@ -137,6 +139,7 @@ export function assembleNode(material: NodeMaterial) {
     http,
     graph,
     contact,
+    farewells,
     client,
     catchUps,
     resolver,

@@ -19,8 +19,8 @@ export class NodeStateError extends Error {
   readonly code = 'NODE_STATE'
 }
 
-const keyFile = (state: string): string => join(state, 'private.pem')
-const storeFile = (state: string): string => join(state, 'knowledge.db')
+export const keyFile = (state: string): string => join(state, 'private.pem')
+export const storeFile = (state: string): string => join(state, 'knowledge.db')
 
 /**
  * Who the node is and what it holds, from its state folder or, without one, made anew in memory. The caller closes the store. A key that is
@@ -67,7 +67,7 @@ async function claimStore(store: NodeStore, rid: Rid): Promise<void> {
   if (owner === undefined) await store.setValue(OWNER_KEY, rid)
   else if (owner !== rid) {
     throw new NodeStateError(
-      `the state folder belongs to the node ${owner}, but name and key make ${rid}: set node.name back, or give this node a folder of its own`,
+      `the state folder belongs to the node ${owner}, but name and key make ${rid}: set node.name back, or give this node a folder of its own. (If koi-mcp rotate-key was interrupted, run it again.)`,
     )
   }
 }

@@ -124,6 +124,12 @@ export class OutboxTables {
     return changes
   }
 
+  /** Takes out what is queued about an RID, whoever it is for. */
+  dropAbout(rid: Rid): void {
+    this.#db.run('DELETE FROM outbox WHERE rid = ?', rid)
+    this.#db.run('DELETE FROM outbox_targets WHERE target NOT IN (SELECT target FROM outbox)')
+  }
+
   state(): OutboxTargetState[] {
     const rows = this.#db.all<{
       target: Rid

@@ -240,6 +240,16 @@ export class SqliteNodeStore implements port.NodeStore {
     }
   }
 
+  changeOwner(forget: readonly Rid[], values: ReadonlyMap<string, string>): Promise<void> {
+    return this.#commits.submit((wake) => {
+      for (const rid of forget) {
+        this.#cache.apply(rid, { kind: 'forget' }, wake)
+        this.#outbox.dropAbout(rid)
+      }
+      for (const [key, value] of values) this.#values.set(key, value)
+    }, 10 * forget.length)
+  }
+
   /** Runs what is queued, and gives the file to the next owner. Closing again does nothing. */
   close(): Promise<void> {
     this.#closing ??= this.#close()

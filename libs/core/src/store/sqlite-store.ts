@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import type { Rid } from '@koi-mcp/protocol'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import { silentLogger } from '../logger.ts'
@@ -34,8 +35,12 @@ export interface SqliteStoreOptions {
 /** Copies the store that is open into a new file while it works on; see `SqliteNodeStore.copyTo`. */
 export type CopyStore = (path: string, signal: AbortSignal) => Promise<void>
 
-/** A store in a file can be copied. */
-export type FileStore = NodeStore & { readonly copyTo: CopyStore }
+/** What only a store in a file can do. */
+export type FileStore = NodeStore & {
+  readonly copyTo: CopyStore
+  /** Gives the store to another node: forgets RIDs and drops what is queued about them without a word to anybody, and sets values. One step. */
+  changeOwner(forget: readonly Rid[], values: ReadonlyMap<string, string>): Promise<void>
+}
 
 /**
  * Opens the embedded store. The file belongs to this process until `close`, or until the process dies.
