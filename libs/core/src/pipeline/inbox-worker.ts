@@ -158,7 +158,7 @@ export class InboxWorker {
     } catch (error) {
       if (!(error instanceof TransientError)) throw error
       const attempt = arrival.attempts + 1
-      const dueAt = clock() + (error.delayMs ?? this.#backoff(attempt))
+      const dueAt = Math.ceil(clock() + (error.delayMs ?? this.#backoff(attempt)))
       const fields = { rid: arrival.rid, peer: arrival.source }
       log.warn(`will be tried again (attempt ${attempt} of ${maxAttempts}): ${error.message}`, fields)
       await store.retryLater(lease, arrival.place, { error: error.message, dueAt, countAttempt: true })
