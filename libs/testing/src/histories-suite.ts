@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, it, vi } from 'vitest'
+import type { AuthorityMode } from '@koi-mcp/core'
 import { checkHistory } from './histories/check-history.ts'
 import { History } from './histories/history.ts'
-import { anyPlan } from './histories/plan.ts'
+import { plans } from './histories/plan.ts'
 import type { Plan } from './histories/plan.ts'
 import { randomFrom } from './histories/scheduler.ts'
 import { servedBy } from './histories/served.ts'
@@ -11,16 +12,23 @@ import type { NodeStoreSubject } from './node-store-suite.ts'
 
 const FAKED = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'] as const
 
+export interface HistoryOptions {
+  readonly authority: AuthorityMode
+  readonly runs: number
+  readonly seed?: number | undefined
+  readonly path?: string | undefined
+}
+
 /**
  * Histories of a node that several processes work on while everything fails that can: each ends where one process ends that takes the same arrivals in
- * the order of their places. A failing one is printed with its seed and path, made as small as it can be.
+ * the order of their places. A failing one is printed as small as it can be made, with the seed and path that play it again.
  */
 export function describeHistories(
   name: string,
   { open }: Pick<NodeStoreSubject, 'open'>,
-  options: { readonly runs: number; readonly seed?: number | undefined; readonly path?: string | undefined },
+  { authority, runs, seed, path }: HistoryOptions,
 ): void {
-  describe(`histories: ${name}`, () => {
+  describe(`histories: ${name}, authority ${authority}`, () => {
     beforeAll(() => {
       vi.useFakeTimers({ toFake: [...FAKED] })
     })
@@ -30,10 +38,10 @@ export function describeHistories(
     })
 
     it('end where one process would that took the arrivals in order', async () => {
-      const { runs, seed, path } = options
-      const property = fc.asyncProperty(anyPlan, (plan) => playAndCheck(plan, open))
-      await fc.assert(property, { numRuns: runs, ...(seed !== undefined && { seed }), ...(path && { path }) })
-    }, 600_000)
+      const again = { ...(seed !== undefined && { seed }), ...(path !== undefined && { path }) }
+      const property = fc.asyncProperty(plans(authority), (plan) => playAndCheck(plan, open))
+      await fc.assert(property, { numRuns: runs, ...again })
+    }, 1_800_000)
   })
 }
 

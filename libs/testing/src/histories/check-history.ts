@@ -1,27 +1,30 @@
 import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'vitest'
-import type { Change, NetworkGraph, NewArrival, StoredBundle } from '@koi-mcp/core'
-import { compareTimestamps, edgeRid, parseManifest } from '@koi-mcp/protocol'
+import type { Change, NetworkGraph, NewArrival, PendingArrival, StoredBundle } from '@koi-mcp/core'
+import { compareTimestamps, edgeRid, parseManifest, parseTimestamp } from '@koi-mcp/protocol'
 import type { Manifest, Rid } from '@koi-mcp/protocol'
 import type { Played } from './history.ts'
 import { takenInOrder } from './in-order.ts'
-import type { Circumstances } from './in-order.ts'
+import type { Surroundings } from './in-order.ts'
 import { expectedKnowledge } from './rules.ts'
 import { DIGEST, NOTE, ridOf } from './world.ts'
 
 /** Everything that has to hold where a history ends. */
-export async function checkHistory(played: Played, circumstances: Circumstances): Promise<void> {
+export async function checkHistory(played: Played, surroundings: Surroundings): Promise<void> {
   const arrivals = played.recording.inOrder()
-  const expected = await takenInOrder(played.first, arrivals, circumstances)
+  const expected = await takenInOrder(played.first, arrivals, surroundings)
   same('the cache', cacheOf(played.cache.values()), cacheOf(expected.cache.values()))
-  const rules = await expectedKnowledge(arrivals, circumstances)
+  const rules = await expectedKnowledge(arrivals, surroundings)
   same('knowledge, by the rules', knowledgeOf(played.cache), knowledgeOf(rules))
   for (const graph of played.graphs) same('the graph', graphOf(graph), graphOf(expected.graph))
   same('the changes of each RID', changesByRid(played.changes), changesByRid(expected.changes))
   same('the steps of each arrival', played.recording.byPlace(), expected.recording.byPlace())
   same('arrivals', accepted(played), arrivals.map(identityOfArrival).sort())
+  same('arrivals told to their own source', played.recording.echoed, [])
   checkAnswers(played)
   checkLanes(played)
+  checkStamps(arrivals)
+  checkEmissions(played, arrivals)
   checkSubscriber(played)
 }
 
@@ -87,6 +90,27 @@ function checkAnswers({ answered, recording }: Played): void {
       )
     }
   }
+}
+
+/** What the node says of an RID itself is newer each time. */
+function checkStamps(arrivals: readonly PendingArrival[]): void {
+  const own = arrivals.filter(({ source, manifest }) => source === undefined && manifest !== undefined)
+  for (const [rid, stamped] of Map.groupBy(own, (arrival) => arrival.rid)) {
+    const stamps = stamped.map(({ manifest }) => parseTimestamp(manifest!.timestamp))
+    same(
+      `stamps of ${rid}`,
+      stamps,
+      [...new Set(stamps)].sort((a, b) => (a < b ? -1 : 1)),
+    )
+  }
+}
+
+/** A note that was written has its digest emitted, once, unless a handler before failed for good. */
+function checkEmissions({ changes, recording }: Played, arrivals: readonly PendingArrival[]): void {
+  const written = changes.filter(({ rid, eventType }) => rid.startsWith(NOTE.name) && eventType !== 'FORGET')
+  const failed = recording.steps.filter(({ step }) => String(step.does).startsWith('poison in phase network'))
+  const digests = arrivals.filter(({ rid, eventType }) => rid.startsWith(DIGEST.name) && eventType === 'NEW')
+  same('the number of digests', digests.length, written.length - failed.length)
 }
 
 /** Within a lane one arrival ends before the next one begins. */

@@ -9,7 +9,7 @@ import { Recording } from './recording.ts'
 import { Actor, Scheduler } from './scheduler.ts'
 import { servedBy } from './served.ts'
 import type { FetchClient } from './served.ts'
-import { BEGINNING, firstBundles, handlersOf, identityOf, NAMES, ridOf } from './world.ts'
+import { BEGINNING, firstBundles, handlersOf, SELF, NAMES } from './world.ts'
 
 /** A process of the node. */
 interface Process {
@@ -55,7 +55,7 @@ export class History {
     this.#plan = plan
     this.#store = store
     this.#client = servedBy(plan.served)
-    this.scheduler = new Scheduler(plan.seed, plan.faults, (actor) => this.#replace(actor))
+    this.scheduler = new Scheduler(plan, (actor) => this.#replace(actor))
   }
 
   async play(): Promise<Played> {
@@ -92,14 +92,14 @@ export class History {
     const actor = new Actor(`process ${++this.#started}`)
     const { scheduler } = this
     const store = gatedStore(this.#store, actor, scheduler, (...step) => this.#recording.note(...step))
-    const graph = new NetworkGraph(ridOf('self'))
+    const graph = new NetworkGraph(SELF.rid)
     const process = { actor, store, graph }
     this.#processes.push(process)
     const pipeline = new Pipeline({
       handlers: handlersOf(this.#plan.authority, (phase) => this.#pause(actor, `handler ${phase}`, transient)),
       store,
       graph,
-      identity: identityOf('self'),
+      identity: SELF,
       client: this.#gatedClient(actor),
       log: silentLogger,
       clock: Date.now,
@@ -112,7 +112,7 @@ export class History {
       owner: actor.name,
       log: silentLogger,
       clock: Date.now,
-      concurrency: 4,
+      concurrency: 2,
       maxAttempts: MAX_ATTEMPTS,
       backoffFactor: 1.5,
     })

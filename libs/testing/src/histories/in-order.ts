@@ -3,12 +3,12 @@ import type { AuthorityMode, Change, NodeStore, PendingArrival, StoredBundle } f
 import type { Rid } from '@koi-mcp/protocol'
 import { Recording } from './recording.ts'
 import type { FetchClient } from './served.ts'
-import { handlersOf, identityOf, ridOf } from './world.ts'
+import { handlersOf, SELF } from './world.ts'
 
 type PipelineParts = ConstructorParameters<typeof Pipeline>[0]
 
 /** What the arrivals of a history do not say. */
-export interface Circumstances {
+export interface Surroundings {
   readonly authority: AuthorityMode
   readonly client: FetchClient
 }
@@ -25,17 +25,17 @@ export interface Outcome {
 export async function takenInOrder(
   first: readonly StoredBundle[],
   arrivals: readonly PendingArrival[],
-  { authority, client }: Circumstances,
+  { authority, client }: Surroundings,
 ): Promise<Outcome> {
   const recording = new Recording()
   const store = new PlainStore(first, recording)
-  const graph = new NetworkGraph(ridOf('self'))
+  const graph = new NetworkGraph(SELF.rid)
   for (const { rid, bundle } of first) graph.observe(rid, bundle.contents)
   const pipeline = new Pipeline({
     handlers: handlersOf(authority, () => Promise.resolve()),
     store,
     graph,
-    identity: identityOf('self'),
+    identity: SELF,
     client,
     log: silentLogger,
     clock: Date.now,

@@ -16,6 +16,8 @@ export class Recording {
   /** By place; as they were when they were first looked at. */
   readonly arrivals = new Map<number, PendingArrival>()
   readonly steps: { readonly place: number; readonly lane: string; readonly step: Step }[] = []
+  /** Places of arrivals whose own source was to be told of them. */
+  readonly echoed: number[] = []
 
   /** Takes notice of a call of the store that was made. */
   note(name: string, args: readonly unknown[], result: unknown): void {
@@ -33,6 +35,8 @@ export class Recording {
       }
       case 'announce': {
         const [lease, place, targets, emissions] = args as Call<'announce'>
+        const source = this.arrivals.get(place)?.source
+        if (source !== undefined && targets.includes(source)) this.echoed.push(place)
         return this.#add(name, place, lease.lane, agreed(lease.lane, targets), emissions)
       }
       case 'finish': {

@@ -1,7 +1,7 @@
 import type { AuthorityMode, PendingArrival, StoredBundle } from '@koi-mcp/core'
 import { compareTimestamps, ridTypeOf, sha256Contents } from '@koi-mcp/protocol'
 import type { Bundle, Rid } from '@koi-mcp/protocol'
-import type { Circumstances } from './in-order.ts'
+import type { Surroundings } from './in-order.ts'
 import type { FetchClient } from './served.ts'
 import { DIGEST, NOTE, POISON, ridOf } from './world.ts'
 
@@ -11,7 +11,7 @@ import { DIGEST, NOTE, POISON, ridOf } from './world.ts'
  */
 export async function expectedKnowledge(
   arrivals: readonly PendingArrival[],
-  { authority, client }: Circumstances,
+  { authority, client }: Surroundings,
 ): Promise<ReadonlyMap<Rid, Pick<StoredBundle, 'bundle' | 'origin'>>> {
   const known = new Map<Rid, Pick<StoredBundle, 'bundle' | 'origin'>>()
   for (const arrival of arrivals) {

@@ -11,6 +11,14 @@ export interface PlannedFault {
   readonly kind: FaultKind
 }
 
+export interface Circumstances {
+  /** Gives the order in which processes go on; 0: first come, first served. */
+  readonly seed: number
+  readonly faults: readonly PlannedFault[]
+  /** Percentage of the first awaits at which something fails besides. */
+  readonly noise: number
+}
+
 /** A process of the node: what it awaits is ended by the scheduler alone. */
 export class Actor {
   readonly name: string
@@ -49,6 +57,7 @@ interface Gate extends GateOptions {
 /** Longer than the lease of a lane, in milliseconds. */
 const BEYOND_A_LEASE = 31_000
 const MOST_STEPS = 20_000
+const NOISY_STEPS = 600
 
 /**
  * Takes several processes through their awaits one at a time, in an order that a seed gives (0: first come, first served), and makes the planned
@@ -58,15 +67,18 @@ const MOST_STEPS = 20_000
 export class Scheduler {
   readonly trace: string[] = []
   readonly #random: (() => number) | undefined
+  readonly #noise: number
+  readonly #noiseFrom = randomFrom(7)
   readonly #faults: Map<string, FaultKind>
   readonly #onCrash: (actor: Actor) => void
   readonly #passed = new Map<string, number>()
   #waiting: Gate[] = []
   #inside = 0
 
-  constructor(seed: number, faults: readonly PlannedFault[], onCrash: (actor: Actor) => void) {
+  constructor({ seed, faults, noise }: Circumstances, onCrash: (actor: Actor) => void) {
     this.#random = seed === 0 ? undefined : randomFrom(seed)
     this.#faults = new Map(faults.map(({ point, nth, kind }) => [`${point} ${nth}`, kind]))
+    this.#noise = noise
     this.#onCrash = onCrash
   }
 
@@ -85,6 +97,11 @@ export class Scheduler {
     } finally {
       this.#inside -= 1
     }
+  }
+
+  /** A wake-up may never come. */
+  losesWakeUp(): boolean {
+    return this.#chance(1 / 2)
   }
 
   /** Until `isDone`, which is asked whenever nobody has anything to do. */
@@ -106,7 +123,7 @@ export class Scheduler {
     const { actor, point } = gate
     const nth = this.#passed.get(point) ?? 0
     this.#passed.set(point, nth + 1)
-    const kind = this.#faults.get(`${point} ${nth}`)
+    const kind = this.#faults.get(`${point} ${nth}`) ?? this.#noisy()
     this.trace.push(`${actor.name}: ${point}${kind === undefined ? '' : ` → ${kind}`}`)
     switch (kind) {
       case 'crash':
@@ -136,6 +153,13 @@ export class Scheduler {
 
   #pick(count: number): number {
     return this.#random === undefined ? 0 : Math.floor(this.#random() * count)
+  }
+
+  /** A fault that nobody planned; mostly one that passes. They end, so that the history can. */
+  #noisy(): FaultKind | undefined {
+    if (this.#noise === 0 || this.trace.length > NOISY_STEPS || this.#noiseFrom() > this.#noise / 100) return undefined
+    const kind = Math.floor(this.#noiseFrom() * 40)
+    return FAULTS[kind] ?? 'outage'
   }
 
   #chance(probability: number): boolean {

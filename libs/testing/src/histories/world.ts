@@ -52,8 +52,11 @@ function profileOf(name: Name, version = 0): NodeProfile {
   return { base_url, node_type: 'FULL', provides: { event: PROVIDED, state: PROVIDED }, public_key: keys.get(name)! }
 }
 
-export function identityOf(name: Name): NodeIdentity {
-  return { rid: ridOf(name), name, profile: profileOf(name), privateKey: generateKeyPair().privateKey }
+export const SELF: NodeIdentity = {
+  rid: ridOf('self'),
+  name: 'self',
+  profile: profileOf('self'),
+  privateKey: generateKeyPair().privateKey,
 }
 
 export function profileBundle(name: Name, version: number, second: number): Bundle {
