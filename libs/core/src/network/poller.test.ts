@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { parseEvent } from '@koi-mcp/protocol'
 import type { NodeProfile, Rid } from '@koi-mcp/protocol'
 import { newEvent, recordingLogger, testBundle, testIdentity, until } from '../../test/peers.ts'
+import { StoreError } from '../store/node-store.ts'
+import type { NewArrival } from '../store/node-store.ts'
 import { PeerError } from './peer-client.ts'
 import { Poller } from './poller.ts'
 import type { PollerOptions } from './poller.ts'
@@ -43,7 +45,7 @@ function setup(neighbors: readonly Rid[], change: Partial<PollerOptions> = {}) {
 describe('Poller', () => {
   it('asks its full neighbours for all their events and takes them in as theirs', async () => {
     const { poller, polled, accepted } = setup([full.rid, partial.rid])
-    await poller.pollAll()
+    await poller.pollAll(new AbortController().signal)
     expect(polled).toEqual([[full.rid, 0]])
     const { manifest, contents } = testBundle('1')
     expect(accepted).toEqual([
@@ -54,10 +56,10 @@ describe('Poller', () => {
 
   it('asks the first contact while it has no neighbours', async () => {
     const { poller, polled } = setup([partial.rid])
-    await poller.pollAll()
+    await poller.pollAll(new AbortController().signal)
     expect(polled).toEqual([[contact.rid, 0]])
     const alone = setup([], { firstContact: () => undefined })
-    await alone.poller.pollAll()
+    await alone.poller.pollAll(new AbortController().signal)
     expect(alone.polled).toEqual([])
   })
 
@@ -77,5 +79,42 @@ describe('Poller', () => {
     stop.abort()
     await running
     expect(log.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(['could not poll'])
+  })
+
+  it('holds what it was given until the store takes it, and asks for no more meanwhile', async () => {
+    const stop = new AbortController()
+    let away = 3
+    const kept: NewArrival[] = []
+    const accept = (arrivals: readonly NewArrival[]) => {
+      if (away-- > 0) return Promise.reject(new StoreError('FULL', 'no space'))
+      kept.push(...arrivals)
+      stop.abort()
+      return Promise.resolve({ places: [], repeated: false })
+    }
+    const backoff = { baseMs: 1, factor: 1, capMs: 1 }
+    const { poller, polled, log } = setup([full.rid], { store: { accept }, backoff })
+    await poller.run(stop.signal)
+    expect(polled).toEqual([[full.rid, 0]])
+    expect(kept.map(({ rid }) => rid)).toEqual([testBundle('1').manifest.rid])
+    expect(log.lines.map(({ message }) => message)).toEqual(['polled events wait for the store'])
+  })
+
+  it('tries once more when it is stopped, and says what is lost', async () => {
+    const stop = new AbortController()
+    let tries = 0
+    const accept = () => {
+      tries += 1
+      return Promise.reject(new StoreError('UNAVAILABLE', 'no disk'))
+    }
+    const { poller, log } = setup([full.rid], { store: { accept } })
+    const running = poller.run(stop.signal)
+    await until(() => tries === 1)
+    stop.abort()
+    await running
+    expect(tries).toBe(2)
+    expect(log.lines.map(({ message }) => message)).toEqual([
+      'polled events wait for the store',
+      'polled events could not be kept',
+    ])
   })
 })

@@ -3,8 +3,10 @@ import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
 import type { PeerList } from '../security/peer-list.ts'
-import type { NodeStore } from '../store/node-store.ts'
-import { sleep } from './backoff.ts'
+import { StoreError } from '../store/node-store.ts'
+import type { NewArrival, NodeStore } from '../store/node-store.ts'
+import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
+import type { BackoffOptions } from './backoff.ts'
 import { arrivalsOf } from './event-arrivals.ts'
 import { PeerError } from './peer-client.ts'
 import type { PeerClient } from './peer-client.ts'
@@ -22,6 +24,8 @@ export interface PollerOptions {
   readonly peers?: PeerList | undefined
   /** From the start of one round to the start of the next, in milliseconds; default 5 s, as the reference. */
   readonly intervalMs?: number
+  /** Between tries to keep what was polled while the store is away. */
+  readonly backoff?: BackoffOptions
 }
 
 /** How a partial node, which nobody can call, hears of events: it asks its full neighbours for theirs. */
@@ -40,7 +44,7 @@ export class Poller {
     while (!signal.aborted) {
       const startedAt = clock()
       try {
-        await this.pollAll()
+        await this.pollAll(signal)
       } catch (error) {
         log.error('polled events could not be kept', { error })
       }
@@ -49,8 +53,8 @@ export class Poller {
   }
 
   /** One round: all neighbours at the same time. @throws what the store throws */
-  async pollAll(): Promise<void> {
-    await Promise.all(this.#targets().map((node) => this.#poll(node)))
+  async pollAll(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#targets().map((node) => this.#poll(node, signal)))
   }
 
   #targets(): readonly Rid[] {
@@ -63,16 +67,32 @@ export class Poller {
     return contact === undefined ? [] : [contact]
   }
 
-  async #poll(node: Rid): Promise<void> {
-    const { client, store, log, self, maxRidBytes, peers } = this.#options
+  async #poll(node: Rid, signal: AbortSignal): Promise<void> {
+    const { client, log, self, maxRidBytes, peers } = this.#options
     try {
       const arrivals = arrivalsOf(await client.pollEvents(node, 0), node, { self, maxRidBytes, peers, log })
       this.#failing.delete(node)
-      if (arrivals.length > 0) await store.accept(arrivals)
+      if (arrivals.length > 0) await this.#keep(node, arrivals, signal)
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
       log[this.#failing.has(node) ? 'debug' : 'warn']('could not poll', { peer: node, error: error.message })
       this.#failing.add(node)
+    }
+  }
+
+  /** The node has let go of them: they are held here until the store takes them, or this node stops. */
+  async #keep(node: Rid, arrivals: readonly NewArrival[], signal: AbortSignal): Promise<void> {
+    const { store, log, backoff = DEFAULT_BACKOFF } = this.#options
+    for (let failures = 1; ; failures++) {
+      try {
+        await store.accept(arrivals)
+        return
+      } catch (error) {
+        if (!(error instanceof StoreError) || signal.aborted) throw error
+        if (failures === 1)
+          log.error('polled events wait for the store', { peer: node, count: arrivals.length, error: error.message })
+        await sleep(backoffMs(failures, backoff), signal)
+      }
     }
   }
 }

@@ -14,6 +14,7 @@ import type { KnowledgeChange, KnowledgeReader } from '../knowledge/knowledge-re
 import { silentLogger } from '../logger.ts'
 import type { Logger } from '../logger.ts'
 import type { NodeReply } from '../network/node-reply.ts'
+import { sleep } from '../network/backoff.ts'
 import { unavailableReply } from '../network/node-reply.ts'
 import { handleRequest } from '../network/request-handler.ts'
 import type { DerefOptions } from '../network/resolver.ts'
@@ -52,6 +53,13 @@ interface Running {
 }
 
 const NEVER = new AbortController().signal
+export interface StopOptions {
+  /** How long what is on its way may take to end by itself, in milliseconds. */
+  readonly graceMs?: number
+}
+
+/** What was told to end does so within this, or is left behind. */
+const CUT_OFF_MS = 1_000
 const PUBLISH_KEY_MS = 24 * 3_600_000
 
 /**
@@ -135,14 +143,17 @@ export class KoiNode {
     await this.#started()
   }
 
-  /** Stops taking work, ends what is on its way, closes the store. What is not done yet goes on at the next start. */
-  stop(): Promise<void> {
-    return (this.#stopped ??= this.#stop())
+  /**
+   * Stops taking work, ends what is on its way, closes the store. Calls and handlers that take longer than `graceMs` (default 5,000) are cut off, and
+   * a second later nothing is waited for any more. What is not done yet goes on at the next start.
+   */
+  stop(options: StopOptions = {}): Promise<void> {
+    return (this.#stopped ??= this.#stop(options))
   }
 
   /** Another name of `stop`. */
-  shutdown(): Promise<void> {
-    return this.stop()
+  shutdown(options?: StopOptions): Promise<void> {
+    return this.stop(options)
   }
 
   /**
@@ -342,26 +353,36 @@ export class KoiNode {
     }
   }
 
-  async #stop(): Promise<void> {
+  async #stop(options: StopOptions): Promise<void> {
     const running = await this.#starting?.catch(() => undefined)
     if (running === undefined) return
-    await this.#close(running)
+    await this.#close(running, options)
     this.#log.info('node stopped', { rid: running.identity.rid })
   }
 
-  async #close({ parts, server, store, background }: Running): Promise<void> {
-    await server?.close()
-    await parts.inbox.stop()
-    await parts.delivery.stop()
+  async #close({ parts, server, store, background }: Running, { graceMs = 5_000 }: StopOptions = {}): Promise<void> {
+    const drained = Promise.all([server?.close(), parts.inbox.stop(), parts.delivery.stop()])
+    await within(graceMs, drained)
     this.#stopping.abort()
-    await parts.catchUps.stop()
-    await Promise.all(background)
-    await parts.adapterRunner.stop()
+    const ended = Promise.all([drained, parts.catchUps.stop(), ...background, parts.adapterRunner.stop()])
+    if (!(await within(CUT_OFF_MS, ended))) {
+      this.#log.warn(
+        'stopped while a handler, an adapter or a request still runs; what it was about goes on at the next start',
+      )
+    }
     this.#running = undefined
     await parts.reader.close()
     await parts.http.close()
     await store.close()
   }
+}
+
+/** Whether the work came to its end in time. */
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const late = new AbortController()
+  const inTime = await Promise.race([work.then(() => true), sleep(ms, late.signal).then(() => false)])
+  late.abort()
+  return inTime
 }
 
 function firstContactOf({ firstContact: url, firstContactRid }: NodeOptions) {

@@ -156,6 +156,7 @@ export class InboxWorker {
       await pipeline.run(lease, arrival)
       return true
     } catch (error) {
+      if (this.#stopped) return false // Cut off, maybe: the next start runs it again.
       if (!(error instanceof TransientError)) throw error
       const attempt = arrival.attempts + 1
       const dueAt = Math.ceil(clock() + (error.delayMs ?? this.#backoff(attempt)))

@@ -68,7 +68,7 @@ export class Pipeline {
 
   /**
    * Takes one arrival from where it stands to its end; one that fails for good ends among the dead letters.
-   * @throws {TransientError} to be tried again later.
+   * @throws {TransientError} to be tried again later; anything once the node stops, which is no attempt.
    * @throws whatever the store throws: an outage, or `LeaseLostError`.
    */
   async run(lease: LaneLease, arrival: PendingArrival): Promise<void> {
@@ -249,8 +249,9 @@ export class Pipeline {
   }
 }
 
-/** A handler's own transient failure, while tries are left; and what the store says of itself. */
-function isToBeTriedAgain(error: unknown, { attempt, maxAttempts }: ProcessorContext): boolean {
+/** A handler's own transient failure, while tries are left; what the store says of itself; and whatever comes of being cut off by a stop. */
+function isToBeTriedAgain(error: unknown, { attempt, maxAttempts, signal }: ProcessorContext): boolean {
+  if (signal.aborted) return true
   if (error instanceof TransientError) return attempt < maxAttempts
   return error instanceof StoreError || error instanceof LeaseLostError
 }
