@@ -1,6 +1,7 @@
 /** npm run fuzz: see `--help`, and docs/fuzz.md for what was found and measured. */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { attack, attackTable } from './attacks.ts'
 import { run } from './run.ts'
 
 const HELP = `npm run fuzz -- [options]
@@ -12,6 +13,8 @@ Sends changed envelopes to real nodes, and checks that each is answered well, th
   --first I     the first case (0): with --count 2, one case is made again, for each of the two nodes
   --out DIR     where failing cases are saved (fuzz-failures)
   --json        the report as JSON
+  --attacks     instead: the worst that goes within the limits, and how long others wait meanwhile
+  --only TEXT   of the attacks those with this in their name
   --help
 `
 
@@ -28,6 +31,8 @@ async function main(): Promise<number> {
       first: { type: 'string', default: '0' },
       out: { type: 'string', default: join(import.meta.dirname, '../fuzz-failures') },
       json: { type: 'boolean', default: false },
+      attacks: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -36,6 +41,11 @@ async function main(): Promise<number> {
     return 0
   }
   const say = (text: string) => void process.stderr.write(`${text}\n`)
+  if (values.attacks) {
+    const results = await attack(say, values.only)
+    process.stdout.write(`${values.json ? JSON.stringify(results, undefined, 2) : attackTable(results)}\n`)
+    return 0
+  }
   const seed = whole(values.seed, 'seed')
   const count = Math.ceil(whole(values.count, 'count') / 2)
   say(`seed ${seed}`)

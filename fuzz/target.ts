@@ -17,12 +17,30 @@ export interface Reply {
   readonly ms: number
 }
 
+/** Posts a body. Without an agent, on a connection of its own. */
+export async function post(
+  url: string,
+  body: Buffer,
+  options: { headers?: Readonly<Record<string, string>>; agent?: Agent; localAddress?: string },
+): Promise<Reply> {
+  const since = performance.now()
+  const { headers = { 'content-type': 'application/json' }, agent = false, localAddress } = options
+  const length = 'transfer-encoding' in headers ? {} : { 'content-length': String(body.length) }
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const all = { method: 'POST', agent, headers: { ...headers, ...length }, ...(localAddress && { localAddress }) }
+    request(url, all, resolve).on('error', reject).end(body)
+  })
+  const read = { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) }
+  return { ...read, ms: performance.now() - since }
+}
+
 /** A node in a process of its own. */
 export class Target {
   readonly url: string
   readonly rid: Rid
   readonly canaries: readonly string[]
   readonly #child: ChildProcess
+  readonly #ended: Promise<never>
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
   private constructor(
@@ -30,6 +48,8 @@ export class Target {
     { url, rid, canaries }: { url: string; rid: string; canaries: readonly string[] },
   ) {
     this.#child = child
+    this.#ended = once(child, 'exit').then(() => Promise.reject(new Error('the target process has ended')))
+    this.#ended.catch(() => undefined)
     this.url = url
     this.rid = asRid(rid)
     this.canaries = canaries
@@ -51,31 +71,13 @@ export class Target {
   async health(idle = false): Promise<Health> {
     const told = once(this.#child, 'message') as Promise<[FromTarget]>
     this.#child.send(idle ? 'idle' : 'health')
-    const ended = once(this.#child, 'exit').then(() => Promise.reject(new Error('the target process has ended')))
-    ended.catch(() => undefined)
-    const [message] = await Promise.race([told, ended])
+    const [message] = await Promise.race([told, this.#ended])
     if (!('health' in message)) throw new Error('the target answered something else')
     return message.health
   }
 
-  call(path: string, headers: Readonly<Record<string, string>>, body: Buffer, localAddress?: string): Promise<Reply> {
-    const since = performance.now()
-    return new Promise<IncomingMessage>((resolve, reject) => {
-      const length = 'transfer-encoding' in headers ? {} : { 'content-length': String(body.length) }
-      const agent = localAddress === undefined ? this.#agent : false
-      const options = {
-        method: 'POST',
-        agent,
-        headers: { ...headers, ...length },
-        ...(localAddress && { localAddress }),
-      }
-      request(`${this.url}${path}`, options, resolve).on('error', reject).end(body)
-    }).then(async (response) => ({
-      status: response.statusCode ?? 0,
-      headers: response.headers,
-      body: await text(response),
-      ms: performance.now() - since,
-    }))
+  call(path: string, headers: Readonly<Record<string, string>>, body: Buffer): Promise<Reply> {
+    return post(`${this.url}${path}`, body, { headers, agent: this.#agent })
   }
 
   async stop(): Promise<void> {

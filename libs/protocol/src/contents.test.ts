@@ -6,6 +6,7 @@ import { bundleText, generateBundle, parseBundle } from './bundle.ts'
 import {
   contentsOf,
   MAX_CONTENTS_DEPTH,
+  MAX_CONTENTS_LENGTH,
   MAX_CONTENTS_VALUES,
   parseContents,
   sha256Contents,
@@ -65,7 +66,7 @@ describe('contents', () => {
     expect(() => contentsOf(JSON.parse(nested(197)) as object)).toThrow(/is nested too deep/)
   })
 
-  it('hold a bounded number of values, and texts of any length', () => {
+  it('hold a bounded number of values and characters', () => {
     const holding = (values: number) => `{"a":[${'0,'.repeat(values - 3)}0]}`
     const most = holding(MAX_CONTENTS_VALUES)
     expect(parseContents(most).text).toBe(most)
@@ -73,7 +74,10 @@ describe('contents', () => {
     expect(() => contentsOf(JSON.parse(holding(MAX_CONTENTS_VALUES + 1)) as object)).toThrow(
       'contents: hold more than 100000 JSON values',
     )
-    expect(parseContents(`{"text":"${'[{,'.repeat(1_000_000)}"}`).value).toEqual({ text: '[{,'.repeat(1_000_000) })
+    const long = (length: number) => `{"text":"${'é[{,'.repeat(length / 4).slice(11)}"}`
+    expect(parseContents(long(MAX_CONTENTS_LENGTH)).text).toBe(long(MAX_CONTENTS_LENGTH))
+    expect(() => parseContents(long(MAX_CONTENTS_LENGTH + 4))).toThrow('contents: are longer than 4194304 characters')
+    expect(() => contentsOf(JSON.parse(long(MAX_CONTENTS_LENGTH + 4)) as object)).toThrow(/are longer than/)
   })
 
   it('hash by what they say, not by how they are written [MAN-1]', () => {

@@ -20,20 +20,22 @@ export const MAX_CONTENTS_DEPTH = MAX_JSON_DEPTH - 4
 
 /**
  * Strings, numbers, lists and objects in the contents of one bundle, at any depth: whoever looks at them parses them in one go (adapters, search,
- * the MCP gateway), and this is what that costs at most. Texts in them may be as long as a message.
+ * the MCP gateway), and this is what that costs at most.
  */
 export const MAX_CONTENTS_VALUES = 100_000
+/** Of their text, in UTF-16 units: what is written and read in one go. */
+export const MAX_CONTENTS_LENGTH = 4 * 1024 * 1024
 
 /**
  * Our own object as contents. Later changes to the object change nothing here.
  *
  * @throws ProtocolError for what JSON or the protocol cannot carry (NaN, half surrogate pairs, nesting above
- *   `MAX_CONTENTS_DEPTH`), with the path to it, and for more than `MAX_CONTENTS_VALUES`
+ *   `MAX_CONTENTS_DEPTH`), with the path to it, and for more than `MAX_CONTENTS_VALUES` or `MAX_CONTENTS_LENGTH`
  */
 export function contentsOf(value: object): Contents {
   const text = printJson(value, MAX_CONTENTS_DEPTH, 'contents')
   if (!text.startsWith('{')) throw new ProtocolError('contents', 'must be an object')
-  checkValues(text, 'contents')
+  checkSize(text, 'contents')
   return storedContents(text)
 }
 
@@ -46,11 +48,13 @@ export function parseContents(text: string): Contents {
 export function contentsFromNode(node: JsonNode, path: string): Contents {
   membersOf(node, path)
   sound(node, path)
-  checkValues(node.text, path)
+  checkSize(node.text, path)
   return { text: node.text, value: node.value as JsonObject }
 }
 
-function checkValues(text: string, path: string): void {
+function checkSize(text: string, path: string): void {
+  if (text.length > MAX_CONTENTS_LENGTH)
+    throw new ProtocolError(path, `are longer than ${MAX_CONTENTS_LENGTH} characters`, { code: 'too_many' })
   if (hasMoreValues(text, MAX_CONTENTS_VALUES))
     throw new ProtocolError(path, `hold more than ${MAX_CONTENTS_VALUES} JSON values`, { code: 'too_many' })
 }

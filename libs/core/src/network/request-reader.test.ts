@@ -109,7 +109,7 @@ async function answering(change: Partial<RequestDeps>) {
 
 describe('large requests, read in another thread', () => {
   it.each(BODIES)('are answered and taken as in this one: %s', async (_what, path, body) => {
-    expect(body.length).toBeGreaterThan(32 * 1024)
+    expect(body.length).toBeGreaterThan(16 * 1024)
     const [there, here] = [await answering({ reader }), await answering({})]
     const read = await there(path, body)
     expect(read).toEqual(await here(path, body))

@@ -3,8 +3,8 @@ import type { EndpointPath } from '@koi-mcp/protocol'
 import { readRequest, unpackRequest } from './read-request.ts'
 import type { PackedRequest, ReadLimits, ReadRequest } from './read-request.ts'
 
-/** What is read in the thread that serves: at most some 15 ms of work, whatever it holds. */
-const SMALL_BYTES = 32 * 1024
+/** What is read in the thread that serves: at most some 8 ms of work, whatever it holds. */
+const SMALL_BYTES = 16 * 1024
 /** Larger bodies are read in a thread of their own, so that those below wait for a fraction of a second at most. */
 const HUGE_BYTES = 1024 * 1024
 

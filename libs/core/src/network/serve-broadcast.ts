@@ -1,11 +1,12 @@
 import { envelopeFingerprint } from '@koi-mcp/protocol'
 import type { ReceivedEvents, SignedClaim } from '@koi-mcp/protocol'
+import type { NewArrival } from '../store/node-store.ts'
 import { arrivalsOf } from './event-arrivals.ts'
 import type { ServiceContext } from './request-handler.ts'
-import { chunks } from './serve-fetch.ts'
 
-/** Events of one envelope in one step of the store, which takes some 10 ms for so many; other requests get their turn between two steps. */
-const ACCEPTED_AT_ONCE = 1_000
+/** Of one envelope in one step of the store, which takes some 10 ms for so much; other requests get their turn between two steps. */
+const EVENTS_AT_ONCE = 1_000
+const CHARACTERS_AT_ONCE = 4 * 1024 * 1024
 
 /**
  * Takes the events of a verified envelope, in order; when this resolves they are durable. A large envelope is taken in several steps: where one
@@ -28,10 +29,27 @@ export async function serveBroadcast(
   const key = `envelope/${envelopeFingerprint(claim)}`
   const until = clock() + limits.replayMs
   let taken = 0
-  for (const [index, chunk] of [...chunks(arrivals, ACCEPTED_AT_ONCE)].entries()) {
+  for (const [index, chunk] of steps(arrivals).entries()) {
     const { repeated } = await store.accept(chunk, { key: index === 0 ? key : `${key}/${index}`, until })
     if (!repeated) taken += chunk.length
   }
   if (taken === 0) log.info('an envelope came again, nothing changed', { peer: source })
   else log.debug('took events', { peer: source, count: taken })
+}
+
+function steps(arrivals: readonly NewArrival[]): readonly (readonly NewArrival[])[] {
+  const all: NewArrival[][] = []
+  let room = 0
+  for (const arrival of arrivals) {
+    const characters = arrival.contents?.text.length ?? 0
+    const last = all.at(-1)
+    if (last === undefined || last.length === EVENTS_AT_ONCE || characters > room) {
+      all.push([arrival])
+      room = CHARACTERS_AT_ONCE - characters
+    } else {
+      last.push(arrival)
+      room -= characters
+    }
+  }
+  return all
 }
