@@ -50,10 +50,12 @@ export interface NetworkCall {
 }
 
 const NoteRID = defineRidType('orn:faults.note')
+/** No handler waits for it behind the cache: it goes the way from `apply` to `finish` in one step. */
+const PlainRID = defineRidType('orn:faults.plain')
 
 class Shown implements KnowledgeAdapter {
   readonly name = 'shown'
-  readonly ridTypes = [NoteRID]
+  readonly ridTypes = [NoteRID, PlainRID]
   readonly hashes = new Map<Rid, string>()
   register({ rid, bundle }: StoredBundle): void {
     this.hashes.set(rid, bundle.manifest.sha256_hash)
@@ -72,7 +74,7 @@ class Notes extends DomainExtension {
     this.#calls = join(state, 'network-phase.jsonl')
   }
   override get ridTypes() {
-    return [NoteRID]
+    return [NoteRID, PlainRID]
   }
   override get adapters() {
     return [this.shown]

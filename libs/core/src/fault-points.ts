@@ -7,7 +7,17 @@ import type { NodeStore } from './store/node-store.ts'
  * The way of an event through a node: taken into the inbox, answered with 200, cached, queued for the subscribers, taken out of the inbox,
  * sent, taken out of the outbox, shown to the adapters.
  */
-export const FAULT_STEPS = ['accept', 'answer', 'apply', 'announce', 'finish', 'send', 'delivered', 'consume'] as const
+export const FAULT_STEPS = [
+  'accept',
+  'answer',
+  'apply',
+  'announce',
+  'settle',
+  'finish',
+  'send',
+  'delivered',
+  'consume',
+] as const
 type FaultStep = (typeof FAULT_STEPS)[number]
 
 /** A moment at which a test may end the process, fail or wait: in front of a step, or behind it. */
@@ -27,6 +37,7 @@ export function storeWithFaults(store: NodeStore, faults: Faults): NodeStore {
       ),
     apply: (lease, ...rest) => around(faults, 'apply', [lease.lane], () => store.apply(lease, ...rest)),
     announce: (lease, ...rest) => around(faults, 'announce', [lease.lane], () => store.announce(lease, ...rest)),
+    settle: (lease, ...rest) => around(faults, 'settle', [lease.lane], () => store.settle(lease, ...rest)),
     finish: (lease, ...rest) => around(faults, 'finish', [lease.lane], () => store.finish(lease, ...rest)),
     deadLetter: (lease, ...rest) => around(faults, 'finish', [lease.lane], () => store.deadLetter(lease, ...rest)),
     deliveriesDone: (batch) => around(faults, 'delivered', batch.rids, () => store.deliveriesDone(batch)),

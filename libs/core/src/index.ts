@@ -97,7 +97,9 @@ export type {
   OutboxTargetState,
   PendingArrival,
   SearchPage,
+  Settled,
   StoredBundle,
+  TakenLane,
 } from './store/node-store.ts'
 export { openSqliteStore } from './store/sqlite-store.ts'
 export type { SqliteStoreOptions } from './store/sqlite-store.ts'

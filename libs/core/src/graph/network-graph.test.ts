@@ -18,7 +18,7 @@ async function setup() {
   const apply = async (node: typeof alice, change: 'write' | 'forget') => {
     const bundle = profileBundle(node)
     const { places } = await store.accept([{ rid: node.rid, ...bundle, source: node.rid }])
-    const lease = (await store.takeLane('another process', 1_000))!
+    const lease = (await store.takeLanes('another process', 1_000, 1))[0]!.lease
     const write = { kind: 'write', normalizedEventType: 'NEW', bundle } as const
     await store.apply(lease, places[0]!, change === 'write' ? write : { kind: 'forget' }, NO_EMISSIONS)
     await store.finish(lease, places[0]!, NO_EMISSIONS)

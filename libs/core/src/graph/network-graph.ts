@@ -75,6 +75,11 @@ export class NetworkGraph implements NodeGraph {
     else if (type === KOI_NET_EDGE.name) this.#observeEdge(rid, contents)
   }
 
+  /** The place in the change log up to which this is the network. */
+  get asOf(): number {
+    return this.#seq
+  }
+
   profile(node: Rid): NodeProfile | undefined {
     return this.#profiles.get(node)
   }

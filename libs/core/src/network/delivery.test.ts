@@ -21,6 +21,7 @@ import {
   testServer,
   until,
 } from '../../test/peers.ts'
+import { takeLane } from '../../test/lanes.ts'
 import type { Answer, TestServer } from '../../test/peers.ts'
 import { NetworkGraph } from '../graph/network-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
@@ -94,7 +95,7 @@ async function announce(
 ): Promise<void> {
   const { manifest, contents } = bundle
   await store.accept([{ rid: manifest.rid, manifest, contents }])
-  for (let lease = await store.takeLane('test', 1_000); lease; lease = await store.takeLane('test', 1_000)) {
+  for (let lease = await takeLane(store); lease; lease = await takeLane(store)) {
     const next = await store.nextArrival(lease)
     if (next !== undefined) {
       await store.apply(lease, next.place, { kind: 'write', normalizedEventType: 'NEW', bundle }, NO_EMISSIONS)
@@ -361,7 +362,7 @@ describe('DeliveryWorker', () => {
     })
     // The newcomer's own profile is still being worked on, its answer already queued.
     await store.accept([{ rid: peer.identity.rid, ...profileBundle(peer.identity), source: target }])
-    const lease = (await store.takeLane('test', 60_000))!
+    const lease = (await store.takeLanes('test', 60_000, 1))[0]!.lease
     const first = (await store.nextArrival(lease))!
     await store.apply(
       lease,

@@ -78,7 +78,7 @@ describe('Handshaker', () => {
       body: path === '/koi-net/bundles/fetch' ? envelopeOf(contact, us.rid, payload) : 'null',
     })
     await handshaker.start(contact.rid, signal)
-    const arrival = await store.nextArrival((await store.takeLane('test', 1_000))!)
+    const arrival = await store.nextArrival((await store.takeLanes('test', 1_000, 1))[0]!.lease)
     expect(arrival).toMatchObject({
       rid: contact.rid,
       source: contact.rid,
@@ -130,7 +130,7 @@ describe('ProfileEvents', () => {
     const { store, us, profileEvents } = await setup()
     const bundle = profileBundle(us, 42)
     await store.accept([{ rid: us.rid, manifest: bundle.manifest, contents: bundle.contents }])
-    const lease = (await store.takeLane('test', 1_000))!
+    const lease = (await store.takeLanes('test', 1_000, 1))[0]!.lease
     const { place } = (await store.nextArrival(lease))!
     await store.apply(lease, place, { kind: 'write', normalizedEventType: 'NEW', bundle }, { arrivals: [], sends: [] })
     expect(await profileEvents.introduction()).toContain(bundle.manifest.text)

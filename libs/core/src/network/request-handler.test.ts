@@ -14,6 +14,7 @@ import {
   payloadText,
 } from '@koi-mcp/protocol'
 import type { Bundle, Contents, PayloadType, ReceivedPayloads, Rid } from '@koi-mcp/protocol'
+import { takeLane } from '../../test/lanes.ts'
 import {
   DATASET,
   envelopeOf,
@@ -59,7 +60,7 @@ async function setup(change: Partial<RequestDeps> = {}) {
 /** What is in the inbox, in order, worked off. */
 async function drain(store: NodeStore): Promise<readonly Pick<NewArrival, 'rid' | 'eventType' | 'source'>[]> {
   const all: { place: number; rid: Rid; eventType: NewArrival['eventType']; source: Rid | undefined }[] = []
-  for (let lease = await store.takeLane('test', 1_000); lease; lease = await store.takeLane('test', 1_000)) {
+  for (let lease = await takeLane(store); lease; lease = await takeLane(store)) {
     for (let next = await store.nextArrival(lease); next; next = await store.nextArrival(lease)) {
       all.push({ place: next.place, rid: next.rid, eventType: next.eventType, source: next.source })
       await store.finish(lease, next.place, NO_EMISSIONS)
@@ -72,7 +73,7 @@ async function drain(store: NodeStore): Promise<readonly Pick<NewArrival, 'rid' 
 /** Writes bundles into the cache, and queues them for the targets. */
 async function cache(store: NodeStore, bundles: readonly Bundle[], targets: readonly Rid[] = []): Promise<void> {
   await store.accept(bundles.map(({ manifest, contents }) => ({ rid: manifest.rid, manifest, contents })))
-  for (let lease = await store.takeLane('test', 1_000); lease; lease = await store.takeLane('test', 1_000)) {
+  for (let lease = await takeLane(store); lease; lease = await takeLane(store)) {
     for (let next = await store.nextArrival(lease); next; next = await store.nextArrival(lease)) {
       const bundle = { manifest: next.manifest!, contents: next.contents! }
       await store.apply(lease, next.place, { kind: 'write', normalizedEventType: 'NEW', bundle }, NO_EMISSIONS)
@@ -230,7 +231,7 @@ describe('/events/broadcast', () => {
     const contents: Contents = parseContents('{"10":1.0,"2":12345678901234567890,"__proto__":{"ü":"\\u0000"}}')
     const { manifest } = testBundle('odd', contents.value)
     expect((await call('/events/broadcast', broadcast(newEvent({ manifest, contents })))).status).toBe(200)
-    const lease = await store.takeLane('test', 1_000)
+    const lease = (await store.takeLanes('test', 1_000, 1))[0]?.lease
     const arrival = await store.nextArrival(lease!)
     expect([arrival?.manifest?.text, arrival?.contents?.text]).toEqual([manifest.text, contents.text])
   })

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { eventText, forgetEvent, nodeProfileContents, payloadText } from '@koi-mcp/protocol'
 import type { EndpointPath, Rid } from '@koi-mcp/protocol'
+import { takeLane } from '../../test/lanes.ts'
 import {
   DATASET,
   envelopeOf,
@@ -96,7 +97,7 @@ async function answering(change: Partial<RequestDeps>) {
     const { status, body: text } = await handleRequest(path, Buffer.from(body), deps)
     // Of a signed reply all but the signature, which is another each time.
     const inbox: [Rid, string | undefined, string | undefined][] = []
-    for (let lease = await store.takeLane('test', 1_000); lease; lease = await store.takeLane('test', 1_000)) {
+    for (let lease = await takeLane(store); lease; lease = await takeLane(store)) {
       for (let next = await store.nextArrival(lease); next; next = await store.nextArrival(lease)) {
         inbox.push([next.rid, next.manifest?.text, next.contents?.text])
         await store.finish(lease, next.place, { arrivals: [], sends: [] })

@@ -39,6 +39,14 @@ export class HandlerChain implements KnowledgeProcessor {
     })
   }
 
+  /** Whether the phase has a handler for the object, other than the one named. */
+  concerns(type: HandlerType, { rid, eventType }: KnowledgeObject, besides?: HandlerFunction): boolean {
+    const ridType = ridTypeOf(rid)
+    return this.#handlers.some(
+      (handler) => handler.type === type && handler.handle !== besides && passes(handler, ridType, eventType),
+    )
+  }
+
   /**
    * Calls the handlers of one phase that the object passes the filters of, each with what the one before it returned.
    * @param ended called after each that did not fail
@@ -53,8 +61,7 @@ export class HandlerChain implements KnowledgeProcessor {
     let kobj = start
     for (const handler of this.#handlers) {
       if (handler.type !== type) continue
-      if (handler.ridTypes && !handler.ridTypes.has(ridType)) continue
-      if (handler.eventTypes && (kobj.eventType === undefined || !handler.eventTypes.has(kobj.eventType))) continue
+      if (!passes(handler, ridType, kobj.eventType)) continue
       const result = await handler.handle(context, kobj)
       if (result === STOP_CHAIN) {
         context.log.debug('stopped', { rid: kobj.rid, handler: handler.name, phase: type })
@@ -75,4 +82,13 @@ export class HandlerChain implements KnowledgeProcessor {
     }
     return kobj
   }
+}
+
+function passes(
+  { ridTypes, eventTypes }: RegisteredHandler,
+  ridType: string,
+  eventType: EventType | undefined,
+): boolean {
+  if (ridTypes && !ridTypes.has(ridType)) return false
+  return eventTypes === undefined || (eventType !== undefined && eventTypes.has(eventType))
 }

@@ -18,7 +18,7 @@ async function setup(run: (lease: LaneLease, arrival: PendingArrival) => Promise
   opened.push(() => store.close())
   const worker = new InboxWorker({
     store,
-    pipeline: { run },
+    pipeline: { run: (lease, arrival) => run(lease, arrival).then(() => true) },
     owner: 'test',
     log: silentLogger,
     clock: systemClock,

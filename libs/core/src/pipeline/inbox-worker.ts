@@ -1,7 +1,7 @@
 import { TransientError } from '../domain/handler-errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
-import type { LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
+import type { LaneLease, NodeStore, PendingArrival, TakenLane } from '../store/node-store.ts'
 import { LeaseLostError } from '../store/node-store.ts'
 import type { Pipeline } from './pipeline.ts'
 
@@ -82,14 +82,13 @@ export class InboxWorker {
     pause = SWEEP_MS
     const since = clock()
     try {
-      // Lanes taken side by side share a commit, and so do their steps; twice as many each round, for mostly there is one.
-      for (let round = 1; !this.#stopped && this.#lanes < concurrency; round *= 2) {
-        const wanted = Math.min(round, concurrency - this.#lanes)
-        if ((await this.#take(wanted)) < wanted) break
+      const free = concurrency - this.#lanes
+      // A lane that ends wakes us: as long as all are busy there is nothing to look for.
+      if (free > 0 && (await this.#take(free)) < free) {
+        const { nextDueAt } = await store.inboxState()
+        // What was due when the scan began is being worked on, and wakes us when it ends; what became due meanwhile was passed over.
+        if (nextDueAt !== undefined && nextDueAt > since) pause = Math.max(0, Math.min(SWEEP_MS, nextDueAt - clock()))
       }
-      const { nextDueAt } = await store.inboxState()
-      // What was due when the scan began is being worked on, and wakes us when it ends; what became due meanwhile was passed over.
-      if (nextDueAt !== undefined && nextDueAt > since) pause = Math.max(0, Math.min(SWEEP_MS, nextDueAt - clock()))
     } catch (error) {
       log.error(`the store does not answer, the inbox waits: ${String(error)}`)
       pause = OUTAGE_PAUSE_MS
@@ -107,22 +106,15 @@ export class InboxWorker {
   /** Takes up to so many lanes and begins to work them off; answers how many there were. */
   async #take(wanted: number): Promise<number> {
     const { store, owner } = this.#options
-    const taken = await Promise.all(Array.from({ length: wanted }, () => store.takeLane(owner, LEASE_MS)))
-    const leases = taken.filter((lease) => lease !== undefined)
-    for (const lease of leases) this.#work(lease)
-    return leases.length
+    const taken = await store.takeLanes(owner, LEASE_MS, wanted)
+    for (const lane of taken) this.#work(lane)
+    return taken.length
   }
 
-  #work(lease: LaneLease): void {
+  #work({ lease, first }: TakenLane): void {
     this.#lanes += 1
-    const lane = this.#lane(lease)
-      .catch((error: unknown) => {
-        if (!(error instanceof LeaseLostError)) {
-          // Taking a lane writes nothing to a full disk, so it would go on working: handlers would run in vain, over and over.
-          this.#pausedUntil = performance.now() + OUTAGE_PAUSE_MS
-          this.#options.log.error(`a lane stopped: ${String(error)}`, { lane: lease.lane })
-        }
-      })
+    const lane = this.#lane(lease, first)
+      .catch((error: unknown) => this.#stumbled(lease, error))
       .finally(() => {
         this.#lanes -= 1
         this.#running.delete(lane)
@@ -131,39 +123,50 @@ export class InboxWorker {
     this.#running.add(lane)
   }
 
-  async #lane(lease: LaneLease): Promise<void> {
+  #stumbled({ lane }: LaneLease, error: unknown): void {
+    if (error instanceof LeaseLostError) return
+    // Taking a lane writes nothing to a full disk, so it would go on working: handlers would run in vain, over and over.
+    this.#pausedUntil = performance.now() + OUTAGE_PAUSE_MS
+    this.#options.log.error(`a lane stopped: ${String(error)}`, { lane })
+  }
+
+  async #lane(lease: LaneLease, first: PendingArrival): Promise<void> {
     const { store } = this.#options
     const renewal = setInterval(() => {
       store.renewLane(lease, LEASE_MS).catch(() => undefined) // The next write under the lease finds out.
     }, LEASE_MS / 3)
     renewal.unref()
+    let held = true
     try {
-      while (!this.#stopped) {
-        const arrival = await store.nextArrival(lease)
-        if (arrival === undefined) break
-        if (!(await this.#run(lease, arrival))) break
+      for (let arrival: PendingArrival | undefined = first; arrival !== undefined && !this.#stopped;) {
+        const outcome = await this.#run(lease, arrival)
+        held = outcome !== 'given back'
+        if (outcome !== 'next') break
+        arrival = await store.nextArrival(lease)
       }
+    } catch (error) {
+      // Before the lane is given back, which wakes whoever looks for one.
+      this.#stumbled(lease, error)
     } finally {
       clearInterval(renewal)
-      await store.releaseLane(lease)
+      if (held) await store.releaseLane(lease)
     }
   }
 
-  /** Runs one arrival; answers whether the lane may go on. */
-  async #run(lease: LaneLease, arrival: PendingArrival): Promise<boolean> {
+  /** Runs one arrival; answers what becomes of the lane. */
+  async #run(lease: LaneLease, arrival: PendingArrival): Promise<'next' | 'waits' | 'given back'> {
     const { store, pipeline, log, clock, maxAttempts } = this.#options
     try {
-      await pipeline.run(lease, arrival)
-      return true
+      return (await pipeline.run(lease, arrival)) ? 'next' : 'given back'
     } catch (error) {
-      if (this.#stopped) return false // Cut off, maybe: the next start runs it again.
+      if (this.#stopped) return 'waits' // Cut off, maybe: the next start runs it again.
       if (!(error instanceof TransientError)) throw error
       const attempt = arrival.attempts + 1
       const dueAt = Math.ceil(clock() + (error.delayMs ?? this.#backoff(attempt)))
       const fields = { rid: arrival.rid, peer: arrival.source }
       log.warn(`will be tried again (attempt ${attempt} of ${maxAttempts}): ${error.message}`, fields)
       await store.retryLater(lease, arrival.place, { error: error.message, dueAt, countAttempt: true })
-      return false
+      return 'waits'
     }
   }
 

@@ -9,11 +9,19 @@ import type { PeerClient } from '../network/peer-client.ts'
 import { PeerError } from '../network/peer-client.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import { LeaseLostError, NETWORK_LANE, StoreError } from '../store/node-store.ts'
-import type { ArrivalPhase, LaneLease, NodeStore, PendingArrival } from '../store/node-store.ts'
+import type {
+  ArrivalPhase,
+  CacheChange,
+  Emissions,
+  LaneLease,
+  NodeStore,
+  PendingArrival,
+  Settled,
+} from '../store/node-store.ts'
 import { EmissionCollector } from './emissions.ts'
 import type { HandlerChain } from './handler-chain.ts'
 import { HandlerType, STOP_CHAIN } from './handler.ts'
-import { outputTargets } from './handlers/basic-handlers.ts'
+import { basicNetworkOutputFilter, outputTargets } from './handlers/basic-handlers.ts'
 import type { ProcessorContext, StopChain } from './handler.ts'
 import type { KnowledgeObject } from './knowledge-object.ts'
 
@@ -21,7 +29,7 @@ export interface PipelineOptions {
   readonly handlers: HandlerChain
   readonly store: Pick<
     NodeStore,
-    'apply' | 'announce' | 'finish' | 'deadLetter' | 'read' | 'listRids' | 'changesAfter' | 'readMany'
+    'apply' | 'announce' | 'settle' | 'finish' | 'deadLetter' | 'read' | 'listRids' | 'changesAfter' | 'readMany'
   >
   readonly graph: NetworkGraph
   readonly identity: NodeIdentity
@@ -47,6 +55,9 @@ export interface AppliedKnowledge {
   readonly contents?: Contents | undefined
 }
 
+/** What came through the phases before the cache. */
+type CacheableObject = KnowledgeObject & { readonly normalizedEventType: EventType }
+
 /** How far an arrival has come. */
 interface Progress {
   phase: ArrivalPhase
@@ -68,15 +79,17 @@ export class Pipeline {
 
   /**
    * Takes one arrival from where it stands to its end; one that fails for good ends among the dead letters.
+   * @returns whether the lane is still held
    * @throws {TransientError} to be tried again later; anything once the node stops, which is no attempt.
    * @throws whatever the store throws: an outage, or `LeaseLostError`.
    */
-  async run(lease: LaneLease, arrival: PendingArrival): Promise<void> {
+  async run(lease: LaneLease, arrival: PendingArrival): Promise<boolean> {
     const emitted = new EmissionCollector()
     const context = this.#context(arrival, emitted)
     const at: Progress = { phase: arrival.phase, kobj: fromArrival(arrival) }
     try {
-      await this.#advance(lease, arrival.place, at, context, emitted)
+      const settled = await this.#advance(lease, arrival.place, at, context, emitted)
+      if (settled !== undefined) return settled.more
     } catch (error) {
       if (isToBeTriedAgain(error, context)) throw error
       emitted.fail(error, at.phase === 'received')
@@ -86,27 +99,36 @@ export class Pipeline {
     }
     const { store } = this.#options
     const failure = emitted.deadLetter
-    if (failure === undefined) return store.finish(lease, arrival.place, emitted.take())
+    if (failure === undefined) {
+      await store.finish(lease, arrival.place, emitted.take())
+      return true
+    }
     // The cache has changed, and whoever follows it is told: the failure is that of a handler here.
     const owed = at.phase === 'network' ? this.#listed(at.kobj.rid, outputTargets(context, at.kobj)) : []
     await store.deadLetter(lease, arrival.place, failure.message, emitted.take(), owed)
+    return true
   }
 
-  /** From step to step, noting in `at` what was reached. */
+  /** From step to step, noting in `at` what was reached. Answers where it went the whole way in one. */
   async #advance(
     lease: LaneLease,
     place: number,
     at: Progress,
     context: ProcessorContext,
     emitted: EmissionCollector,
-  ): Promise<void> {
+  ): Promise<Settled | undefined> {
     const { handlers, store, graph } = this.#options
     // Nodes and edges are judged by those before them, whichever process of this node took them in.
     if (lease.lane === NETWORK_LANE) await graph.follow(store)
     if (at.phase === 'received') {
       const reached = await this.#untilCache(at.kobj, context)
-      if (reached === STOP_CHAIN) return
-      at.kobj = await this.#apply(lease, place, reached, emitted)
+      if (reached === STOP_CHAIN) return undefined
+      const emissions = emitted.take()
+      if (emitted.deadLetter === undefined && this.#endsWithTheCache(lease, reached)) {
+        const settled = await this.#settle(lease, place, reached, context, emissions)
+        if (settled !== undefined) return settled
+      }
+      at.kobj = await this.#apply(lease, place, reached, emissions)
       at.phase = 'network'
     }
     const handlerEnded = (): void => emitted.keep()
@@ -114,40 +136,49 @@ export class Pipeline {
       // Whoever had subscribed when this change was made is told of it.
       await graph.follow(store)
       const networked = await handlers.run(HandlerType.Network, at.kobj, context, handlerEnded)
-      if (networked === STOP_CHAIN || emitted.deadLetter !== undefined) return
+      if (networked === STOP_CHAIN || emitted.deadLetter !== undefined) return undefined
       at.kobj = networked
       const targets = this.#listed(networked.rid, networked.networkTargets)
       await store.announce(lease, place, targets, emitted.take())
       at.phase = 'final'
     }
     await handlers.run(HandlerType.Final, at.kobj, context, handlerEnded)
+    return undefined
   }
 
-  async #apply(
+  /** Behind the cache nobody waits for it but the subscribers. Nodes and edges decide who those are: they go step by step. */
+  #endsWithTheCache({ lane }: LaneLease, kobj: KnowledgeObject): boolean {
+    const { handlers } = this.#options
+    if (lane === NETWORK_LANE || handlers.concerns(HandlerType.Final, kobj)) return false
+    return !handlers.concerns(HandlerType.Network, kobj, basicNetworkOutputFilter)
+  }
+
+  async #settle(
     lease: LaneLease,
     place: number,
-    kobj: KnowledgeObject & { readonly normalizedEventType: EventType },
-    emitted: EmissionCollector,
-  ): Promise<KnowledgeObject> {
-    const { store, onApplied } = this.#options
-    const { rid, source, normalizedEventType: type } = kobj
-    const applied = await store.apply(
-      lease,
-      place,
-      type === 'FORGET'
-        ? { kind: 'forget' }
-        : { kind: 'write', normalizedEventType: type, bundle: bundleOf(kobj), origin: source },
-      emitted.take(),
-    )
-    onApplied?.({ rid, eventType: type, source, contents: kobj.contents })
-    return { ...kobj, previous: type === 'UPDATE' ? applied.previous : undefined }
+    kobj: CacheableObject,
+    context: ProcessorContext,
+    emissions: Emissions,
+  ): Promise<Settled | undefined> {
+    const { store, graph } = this.#options
+    const announcement = { targets: [...outputTargets(context, kobj)], asOf: graph.asOf }
+    const settled = await store.settle(lease, place, changeOf(kobj), announcement, emissions)
+    if (settled !== undefined) this.#tell(kobj)
+    return settled
+  }
+
+  async #apply(lease: LaneLease, place: number, kobj: CacheableObject, emissions: Emissions): Promise<KnowledgeObject> {
+    const applied = await this.#options.store.apply(lease, place, changeOf(kobj), emissions)
+    this.#tell(kobj)
+    return { ...kobj, previous: kobj.normalizedEventType === 'UPDATE' ? applied.previous : undefined }
+  }
+
+  #tell({ rid, normalizedEventType: eventType, source, contents }: CacheableObject): void {
+    this.#options.onApplied?.({ rid, eventType, source, contents })
   }
 
   /** The phases before the cache; STOP_CHAIN also where nothing is to happen to it. */
-  async #untilCache(
-    start: KnowledgeObject,
-    context: ProcessorContext,
-  ): Promise<(KnowledgeObject & { normalizedEventType: EventType }) | StopChain> {
+  async #untilCache(start: KnowledgeObject, context: ProcessorContext): Promise<CacheableObject | StopChain> {
     const { log } = this.#options
     let kobj = await this.#options.handlers.run(HandlerType.Rid, start, context)
     if (kobj === STOP_CHAIN) return STOP_CHAIN
@@ -264,6 +295,12 @@ function fromArrival(arrival: PendingArrival): KnowledgeObject {
   // After a FORGET was applied, the bundle that went is what the later phases look at.
   if (normalizedEventType === 'FORGET') return { ...base, normalizedEventType, ...previous }
   return { ...base, normalizedEventType, previous }
+}
+
+function changeOf(kobj: CacheableObject): CacheChange {
+  const { normalizedEventType, source: origin } = kobj
+  if (normalizedEventType === 'FORGET') return { kind: 'forget' }
+  return { kind: 'write', normalizedEventType, bundle: bundleOf(kobj), origin }
 }
 
 function bundleOf({ rid, manifest, contents }: KnowledgeObject): Bundle {

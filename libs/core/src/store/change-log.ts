@@ -1,5 +1,7 @@
 import type { EventType, Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
+import { laneOf } from './lanes.ts'
+import { NETWORK_LANE } from './node-store.ts'
 import type { Change } from './node-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -7,6 +9,8 @@ import type { SqliteDatabase } from './sqlite-database.ts'
 const OVERTAKEN_KEPT = 10_000
 /** How long an RID that is gone stays in the log. A follower that was away for longer starts from what is cached. */
 const FORGET_KEPT_MS = 7 * 24 * 3600 * 1000
+/** In `node_values`. A store of before has none until the next such change; a node that starts on it looks at everything before that. */
+const LAST_OF_NETWORK = 'store/last-of-network'
 
 /** What happened to the cache, in order. The last change of every cached RID is always there. */
 export class ChangeLog {
@@ -24,7 +28,21 @@ export class ChangeLog {
     const seq = this.#db.run(sql, rid, eventType, origin, now).id
     this.#db.run('DELETE FROM changes WHERE rid = ? AND seq < ?', rid, seq - OVERTAKEN_KEPT)
     this.#expire(now)
+    if (laneOf(rid) === NETWORK_LANE) {
+      this.#db.run(
+        'INSERT INTO node_values VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+        LAST_OF_NETWORK,
+        String(seq),
+      )
+    }
     return seq
+  }
+
+  /** The place of the last change of a node or an edge. */
+  lastOfNetwork(): number {
+    return Number(
+      this.#db.get<{ value: string }>('SELECT value FROM node_values WHERE key = ?', LAST_OF_NETWORK)?.value ?? 0,
+    )
   }
 
   after(seq: number, limit: number): Change[] {

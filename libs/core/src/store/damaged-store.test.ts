@@ -170,7 +170,7 @@ describe('a store that is not as its last owner left it', () => {
     for (let index = 0; index < ARRIVALS; index++) {
       const { rid, manifest, contents } = arrivalOf(`${index}`)
       await first.accept([{ rid, eventType: 'NEW', manifest, contents }])
-      const lease = (await first.takeLane('w', 60_000))!
+      const lease = (await first.takeLanes('w', 60_000, 1))[0]!.lease
       const { place } = (await first.nextArrival(lease))!
       const change = { kind: 'write', normalizedEventType: 'NEW', bundle: { manifest, contents } } as const
       await first.apply(lease, place, change, { arrivals: [], sends: [] })

@@ -2,9 +2,10 @@ import type { EventType, Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { ArrivalTables } from './arrival-tables.ts'
 import type { CacheTables } from './cache-tables.ts'
+import type { ChangeLog } from './change-log.ts'
 import type { Wake } from './group-commit.ts'
 import type { LaneTables } from './lane-tables.ts'
-import type { AppliedChange, CacheChange, DeadLetter, Emissions, LaneLease } from './node-store.ts'
+import type { AppliedChange, CacheChange, DeadLetter, Emissions, LaneLease, Settled } from './node-store.ts'
 import type { OutboxTables } from './outbox-tables.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { storedParts } from './stored-rows.ts'
@@ -28,18 +29,26 @@ export class InboxTables {
   readonly #arrivals: ArrivalTables
   readonly #lanes: LaneTables
   readonly #cache: CacheTables
+  readonly #changes: ChangeLog
   readonly #outbox: OutboxTables
 
   constructor(
     db: SqliteDatabase,
     clock: Clock,
-    tables: { arrivals: ArrivalTables; lanes: LaneTables; cache: CacheTables; outbox: OutboxTables },
+    tables: {
+      arrivals: ArrivalTables
+      lanes: LaneTables
+      cache: CacheTables
+      changes: ChangeLog
+      outbox: OutboxTables
+    },
   ) {
     this.#db = db
     this.#clock = clock
     this.#arrivals = tables.arrivals
     this.#lanes = tables.lanes
     this.#cache = tables.cache
+    this.#changes = tables.changes
     this.#outbox = tables.outbox
   }
 
@@ -65,6 +74,24 @@ export class InboxTables {
     }
     this.#emit(emissions, wake)
     return applied
+  }
+
+  settle(
+    lease: LaneLease,
+    place: number,
+    change: CacheChange,
+    { targets, asOf }: { targets: readonly Rid[]; asOf: number },
+    emissions: Emissions,
+    wake: Wake,
+  ): Settled | undefined {
+    const { rid } = this.#lanes.head(lease, place, ['received'])
+    if (this.#changes.lastOfNetwork() > asOf) return undefined
+    this.#cache.apply(rid, change, wake)
+    this.#queue(rid, change.kind === 'forget' ? 'FORGET' : change.normalizedEventType, targets, wake)
+    this.#emit(emissions, wake)
+    const more = this.#lanes.remove(lease.lane, place, wake)
+    if (!more) this.#lanes.giveBack(lease)
+    return { more }
   }
 
   announce(lease: LaneLease, place: number, targets: readonly Rid[], emissions: Emissions, wake: Wake): void {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Wake } from './group-commit.ts'
 import type { LeaseTokens } from './lease-tokens.ts'
 import { LeaseLostError } from './node-store.ts'
-import type { ArrivalPhase, LaneLease, PendingArrival } from './node-store.ts'
+import type { ArrivalPhase, LaneLease, PendingArrival, TakenLane } from './node-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { storedBundle, storedParts } from './stored-rows.ts'
 
@@ -37,18 +37,20 @@ export class LaneTables {
     this.#tokens = tokens
   }
 
-  take(owner: string, leaseMs: number): LaneLease | undefined {
+  take(owner: string, leaseMs: number, limit: number): TakenLane[] {
     const now = this.#clock()
     this.#db.run('DELETE FROM lane_leases WHERE expires_at <= ?', now)
-    const free = this.#db.get<{ lane: string }>(
-      `SELECT lane FROM inbox INDEXED BY inbox_heads
-       WHERE head = 1 AND due_at <= ? AND lane NOT IN (SELECT lane FROM lane_leases) ORDER BY place LIMIT 1`,
+    const heads = this.#db.all<InboxRow>(
+      `SELECT * FROM inbox INDEXED BY inbox_heads
+       WHERE head = 1 AND due_at <= ? AND lane NOT IN (SELECT lane FROM lane_leases) ORDER BY place LIMIT ?`,
       now,
+      limit,
     )
-    if (free === undefined) return undefined
-    const lease = { lane: free.lane, owner, token: this.#tokens.next() }
-    this.#db.run('INSERT INTO lane_leases VALUES (?, ?, ?, ?)', lease.lane, owner, lease.token, now + leaseMs)
-    return lease
+    return heads.map((row) => {
+      const lease = { lane: row.lane, owner, token: this.#tokens.next() }
+      this.#db.run('INSERT INTO lane_leases VALUES (?, ?, ?, ?)', lease.lane, owner, lease.token, now + leaseMs)
+      return { lease, first: pendingArrival(row) }
+    })
   }
 
   renew(lease: LaneLease, leaseMs: number): void {
@@ -57,15 +59,15 @@ export class LaneTables {
   }
 
   /** A lease that is lost already has nothing to give back. */
-  release({ lane, owner, token }: LaneLease, wake: Wake): void {
-    const { changes } = this.#db.run(
-      'DELETE FROM lane_leases WHERE lane = ? AND owner = ? AND token = ?',
-      lane,
-      owner,
-      token,
-    )
+  release(lease: LaneLease, wake: Wake): void {
     // What came in while the lane was held was not to be had by others: they look again.
-    if (changes > 0) wake.inbox = this.isBusy(lane)
+    if (this.giveBack(lease)) wake.inbox = this.isBusy(lease.lane)
+  }
+
+  /** Answers whether the lease was still held. */
+  giveBack({ lane, owner, token }: LaneLease): boolean {
+    const sql = 'DELETE FROM lane_leases WHERE lane = ? AND owner = ? AND token = ?'
+    return this.#db.run(sql, lane, owner, token).changes > 0
   }
 
   /** @throws LeaseLostError */
@@ -104,14 +106,15 @@ export class LaneTables {
     return row
   }
 
-  /** Takes the arrival out; the next one of its lane becomes the first. */
-  remove(lane: string, place: number, wake: Wake): void {
+  /** Takes the arrival out; the next one of its lane becomes the first. Answers whether there is one. */
+  remove(lane: string, place: number, wake: Wake): boolean {
     this.#db.run('DELETE FROM inbox WHERE place = ?', place)
     const { changes } = this.#db.run(
       'UPDATE inbox SET head = 1 WHERE place = (SELECT min(place) FROM inbox WHERE lane = ?)',
       lane,
     )
     if (changes > 0) wake.inbox = true
+    return changes > 0
   }
 
   isBusy(lane: string): boolean {

@@ -21,8 +21,8 @@ export interface NodeStore {
    */
   accept(arrivals: readonly NewArrival[], once?: OnceKey): Promise<Accepted>
 
-  /** The lease of a lane that has due work and that nobody else holds, the lane of the lowest due place first. */
-  takeLane(owner: string, leaseMs: number): Promise<LaneLease | undefined>
+  /** Up to so many lanes that have due work and that nobody else holds, those of the lowest due places first, each with what `nextArrival` would give. */
+  takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly TakenLane[]>
 
   /** The first arrival of the lane, if it is due now; a later one is never given before an earlier one is finished. */
   nextArrival(lease: LaneLease): Promise<PendingArrival | undefined>
@@ -35,6 +35,19 @@ export interface NodeStore {
 
   /** Queues the event for each target (see `Outbox`), accepts what handlers emitted, and moves the arrival to phase `final`. */
   announce(lease: LaneLease, place: number, targets: readonly Rid[], emissions: Emissions): Promise<void>
+
+  /**
+   * `apply`, `announce` and `finish` in one, for an arrival in phase `received` that no handler waits for behind the cache. `asOf` is the place in the
+   * change log up to which the targets were looked for: where a node or an edge changed behind it, somebody else may be owed this change too, so
+   * nothing is done and the answer is undefined. A lane that holds nothing more is given back with it.
+   */
+  settle(
+    lease: LaneLease,
+    place: number,
+    change: CacheChange,
+    announcement: { readonly targets: readonly Rid[]; readonly asOf: number },
+    emissions: Emissions,
+  ): Promise<Settled | undefined>
 
   /** Takes the arrival out of the inbox together with what the handlers emitted. */
   finish(lease: LaneLease, place: number, emissions: Emissions): Promise<void>
@@ -166,6 +179,11 @@ export interface LaneLease {
   readonly token: number
 }
 
+export interface TakenLane {
+  readonly lease: LaneLease
+  readonly first: PendingArrival
+}
+
 export type ArrivalPhase = 'received' | 'network' | 'final'
 
 export interface PendingArrival extends NewArrival {
@@ -193,6 +211,11 @@ export interface AppliedChange {
   readonly seq: number
   /** The bundle that was cached before: overwritten by the UPDATE, or taken by the FORGET. */
   readonly previous?: Bundle | undefined
+}
+
+export interface Settled {
+  /** Whether the lane holds further arrivals; where not, its lease is no more. */
+  readonly more: boolean
 }
 
 /** What handlers gave rise to while they ran: new arrivals of this node, and events sent to one node past the pipeline. */

@@ -65,6 +65,7 @@ export class SqliteNodeStore implements port.NodeStore {
       arrivals: this.#arrivals,
       lanes: this.#lanes,
       cache: this.#cache,
+      changes: this.#changes,
       outbox: this.#outbox,
     })
     this.#values = new ValueTable(db)
@@ -76,8 +77,8 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.submit((wake) => this.#arrivals.accept(arrivals, once, wake), arrivals.length)
   }
 
-  takeLane(owner: string, leaseMs: number): Promise<port.LaneLease | undefined> {
-    return this.#commits.submit(() => this.#lanes.take(owner, leaseMs))
+  takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly port.TakenLane[]> {
+    return this.#commits.submit(() => this.#lanes.take(owner, leaseMs, limit))
   }
 
   nextArrival(lease: port.LaneLease): Promise<port.PendingArrival | undefined> {
@@ -96,6 +97,17 @@ export class SqliteNodeStore implements port.NodeStore {
   announce(lease: port.LaneLease, place: number, targets: readonly Rid[], emissions: port.Emissions): Promise<void> {
     const rows = targets.length + 1
     return this.#commits.submit((wake) => this.#inbox.announce(lease, place, targets, emissions, wake), rows)
+  }
+
+  settle(
+    lease: port.LaneLease,
+    place: number,
+    change: port.CacheChange,
+    announcement: { targets: readonly Rid[]; asOf: number },
+    emissions: port.Emissions,
+  ): Promise<port.Settled | undefined> {
+    const rows = announcement.targets.length + 10
+    return this.#commits.submit((wake) => this.#inbox.settle(lease, place, change, announcement, emissions, wake), rows)
   }
 
   finish(lease: port.LaneLease, place: number, emissions: port.Emissions): Promise<void> {

@@ -101,7 +101,7 @@ describe('openSqliteStore', () => {
     }))
     const { child, line } = await otherProcess(`
       const { places } = await store.accept(${JSON.stringify(arrivals)})
-      const lease = await store.takeLane('w', 60000)
+      const lease = (await store.takeLanes('w', 60000, 1))[0]?.lease
       const { place, manifest, contents } = await store.nextArrival(lease)
       const change = { kind: 'write', normalizedEventType: 'NEW', bundle: { manifest, contents } }
       await store.apply(lease, place, change, { arrivals: [], sends: [] })
@@ -112,7 +112,7 @@ describe('openSqliteStore', () => {
     expect(places).toHaveLength(50)
     expect((await store.inboxState()).pending).toBe(50)
     for (const [index, place] of places.entries()) {
-      const lease = await store.takeLane('w', 60_000)
+      const lease = (await store.takeLanes('w', 60_000, 1))[0]?.lease
       const arrival = await store.nextArrival(lease!)
       expect(arrival).toMatchObject({ place, phase: index === 0 ? 'network' : 'received' })
       expect(arrival?.contents?.text).toBe(`{"n":${index}.0}`)
@@ -150,7 +150,7 @@ describe('openSqliteStore', () => {
       const use = async () => {
         const damaged = await open()
         for (;;) {
-          const lease = await damaged.takeLane('w', 60_000)
+          const lease = (await damaged.takeLanes('w', 60_000, 1))[0]?.lease
           if (lease === undefined) return
           await damaged.nextArrival(lease)
         }
@@ -221,7 +221,7 @@ describe('openSqliteStore', () => {
     it('undo what a failing step had done, emissions included', async () => {
       const store = await open()
       await store.accept([arrivalOf('a')])
-      const lease = await store.takeLane('w', 60_000)
+      const lease = (await store.takeLanes('w', 60_000, 1))[0]?.lease
       const { place, manifest, contents } = (await store.nextArrival(lease!))!
       const change = {
         kind: 'write',

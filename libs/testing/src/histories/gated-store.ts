@@ -9,6 +9,7 @@ const UNDER_A_LEASE = new Set([
   'nextArrival',
   'apply',
   'announce',
+  'settle',
   'finish',
   'retryLater',
   'deadLetter',

@@ -1,5 +1,5 @@
 import { InboxWorker, NetworkGraph, PeerError, Pipeline, silentLogger, TransientError } from '@koi-mcp/core'
-import type { Accepted, LaneLease, NewArrival, NodeStore, StoredBundle } from '@koi-mcp/core'
+import type { Accepted, NewArrival, NodeStore, StoredBundle } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
 import { gatedStore } from './gated-store.ts'
 import type { Outcome } from './in-order.ts'
@@ -208,7 +208,7 @@ async function begin(store: NodeStore): Promise<readonly StoredBundle[]> {
   const bundles = firstBundles()
   const nothing = { arrivals: [], sends: [] }
   const { places } = await store.accept(bundles.map(({ rid, bundle, origin }) => ({ rid, ...bundle, source: origin })))
-  const lease = (await store.takeLane('beginning', 60_000)) as LaneLease
+  const lease = (await store.takeLanes('beginning', 60_000, 1))[0]!.lease
   for (const [index, { bundle, origin }] of bundles.entries()) {
     const change = { kind: 'write', normalizedEventType: 'NEW', bundle, origin } as const
     await store.apply(lease, places[index]!, change, nothing)

@@ -1,4 +1,4 @@
-import { NetworkGraph, Pipeline, silentLogger } from '@koi-mcp/core'
+import { NetworkGraph, NO_EMISSIONS, Pipeline, silentLogger } from '@koi-mcp/core'
 import type { AuthorityMode, Change, NodeStore, PendingArrival, StoredBundle } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
 import { Recording } from './recording.ts'
@@ -73,6 +73,12 @@ class PlainStore implements Awaited<PipelineParts['store']> {
     return this.#note('apply', args, { seq, previous: previous?.bundle })
   }
   announce: NodeStore['announce'] = (...args) => this.#note('announce', args, undefined)
+  settle: NodeStore['settle'] = async (lease, place, change, { targets }, emissions) => {
+    await this.apply(lease, place, change, emissions)
+    await this.announce(lease, place, targets, NO_EMISSIONS)
+    await this.finish(lease, place, NO_EMISSIONS)
+    return { more: false }
+  }
   finish: NodeStore['finish'] = (...args) => this.#note('finish', args, undefined)
   deadLetter: NodeStore['deadLetter'] = (...args) => this.#note('deadLetter', args, undefined)
   read: NodeStore['read'] = (rid) => Promise.resolve(this.cache.get(rid))

@@ -53,7 +53,18 @@ export interface Plan extends Circumstances {
 
 const NOTES = 2
 const POINTS = [
-  ...['accept', 'takeLane', 'nextArrival', 'apply', 'announce', 'finish', 'deadLetter', 'retryLater', 'releaseLane'],
+  ...[
+    'accept',
+    'takeLanes',
+    'nextArrival',
+    'apply',
+    'announce',
+    'settle',
+    'finish',
+    'deadLetter',
+    'retryLater',
+    'releaseLane',
+  ],
   ...['renewLane', 'inboxState', 'read', 'changesAfter', 'readMany', 'dueTargets', 'takeDeliveries', 'deliveriesDone'],
   ...['deliveriesFailed', 'fetch', 'post'],
 ].flatMap((name) => [`before ${name}`, `after ${name}`])

@@ -1,5 +1,5 @@
-import { NETWORK_LANE } from '@koi-mcp/core'
-import type { Emissions, NodeStore, PendingArrival } from '@koi-mcp/core'
+import { NETWORK_LANE, NO_EMISSIONS } from '@koi-mcp/core'
+import type { Emissions, NodeStore, PendingArrival, TakenLane } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
 
 /** One durable step of an arrival, as far as it has to be the same whoever made it. */
@@ -22,6 +22,16 @@ export class Recording {
   /** Takes notice of a call of the store that was made. */
   note(name: string, args: readonly unknown[], result: unknown): void {
     switch (name) {
+      case 'takeLanes':
+        for (const { first } of result as readonly TakenLane[]) this.note('nextArrival', [], first)
+        return
+      case 'settle': {
+        if (result === undefined) return
+        const [lease, place, change, { targets }, emissions] = args as Call<'settle'>
+        this.note('apply', [lease, place, change, emissions], undefined)
+        this.note('announce', [lease, place, targets, NO_EMISSIONS], undefined)
+        return this.note('finish', [lease, place, NO_EMISSIONS], undefined)
+      }
       case 'nextArrival': {
         const arrival = result as PendingArrival | undefined
         if (arrival?.phase === 'received' && !this.arrivals.has(arrival.place))

@@ -109,7 +109,10 @@ export function handlersOf(mode: AuthorityMode, pause: (phase: HandlerType) => P
   registerCoordinatorHandlers(chain, subscriptions)
   const phases = Object.values(HandlerType)
   for (const [index, phase] of phases.entries()) {
-    chain.registerHandler(phase, { name: `test ${phase}` }, async (_, kobj) => {
+    // No handler waits behind the cache for digests: they go the whole way in one step.
+    const behindTheCache = phase === HandlerType.Network || phase === HandlerType.Final
+    const ridTypes = behindTheCache ? { ridTypes: [NOTE, KOI_NET_NODE, KOI_NET_EDGE] } : {}
+    chain.registerHandler(phase, { name: `test ${phase}`, ...ridTypes }, async (_, kobj) => {
       await pause(phase)
       const value = kobj.contents?.value as { version?: number; note?: number } | undefined
       if (kobj.eventType !== 'FORGET' && value?.version === POISON && (value.note ?? 0) + 2 === index) {

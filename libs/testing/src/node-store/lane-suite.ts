@@ -17,13 +17,23 @@ export function describeLanes(test: StoreUnderTest): void {
       ])
       const leases = [await test.lease('w1'), await test.lease('w2'), await test.lease('w3')]
       expect(leases.map((lease) => lease.lane)).toEqual([NETWORK_LANE, dataset('a'), dataset('b')])
-      expect(await test.store.takeLane('w4', LEASE_MS)).toBeUndefined()
+      expect(await test.store.takeLanes('w4', LEASE_MS, 1)).toEqual([])
       const network = leases[0]!
       const first = await test.next(network)
       expect(first.rid).toBe(PEER)
       expect(await test.next(network)).toEqual(first)
       await test.store.finish(network, first.place, NO_EMISSIONS)
       expect((await test.next(network)).rid).toBe(edge)
+    })
+
+    it('are taken several at once, in the order of their first places, each with its first arrival', async () => {
+      await test.store.accept(['a', 'b', 'a', 'c'].map((name) => arrivalOf(bundleOf(dataset(name)))))
+      const taken = await test.store.takeLanes('w1', LEASE_MS, 2)
+      expect(taken.map(({ lease }) => lease.lane)).toEqual([dataset('a'), dataset('b')])
+      for (const { lease, first } of taken) expect(first).toEqual(await test.next(lease))
+      const rest = await test.store.takeLanes('w2', LEASE_MS, 9)
+      expect(rest.map(({ first }) => first.rid)).toEqual([dataset('c')])
+      expect(new Set([...taken, ...rest].map(({ lease }) => lease.token)).size).toBe(3)
     })
 
     it('have their work due at once, also when the clock is set back', async () => {
@@ -41,7 +51,7 @@ export function describeLanes(test: StoreUnderTest): void {
       await test.store.retryLater(lease, first.place, { error: 'later', dueAt: START + 5000, countAttempt: true })
       expect(await test.store.nextArrival(lease)).toBeUndefined()
       await test.store.releaseLane(lease)
-      expect(await test.store.takeLane('worker', LEASE_MS)).toBeUndefined()
+      expect(await test.store.takeLanes('worker', LEASE_MS, 1)).toEqual([])
       expect(await test.store.inboxState()).toEqual({ pending: 2, deadLetters: 0, nextDueAt: START + 5000 })
       test.now = START + 5000
       const again = await test.lease()
@@ -77,7 +87,7 @@ export function describeLanes(test: StoreUnderTest): void {
       test.now += LEASE_MS - 1
       await test.store.renewLane(old, LEASE_MS)
       test.now += LEASE_MS - 1
-      expect(await test.store.takeLane('w2', LEASE_MS)).toBeUndefined()
+      expect(await test.store.takeLanes('w2', LEASE_MS, 1)).toEqual([])
       test.now += 1
       const write = { kind: 'write', normalizedEventType: 'NEW', bundle: bundleOf(dataset('a')), origin: PEER } as const
       const leases = [
@@ -91,6 +101,8 @@ export function describeLanes(test: StoreUnderTest): void {
         const failure = { error: 'e', dueAt: test.now, countAttempt: true }
         await expect(test.store.apply(lease, place, write, NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
         await expect(test.store.announce(lease, place, [], NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
+        const settled = test.store.settle(lease, place, write, { targets: [], asOf: 9 }, NO_EMISSIONS)
+        await expect(settled).rejects.toThrow(LeaseLostError)
         await expect(test.store.finish(lease, place, NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
         await expect(test.store.retryLater(lease, place, failure)).rejects.toThrow(LeaseLostError)
         await expect(test.store.deadLetter(lease, place, 'e', NO_EMISSIONS)).rejects.toThrow(LeaseLostError)
@@ -101,7 +113,7 @@ export function describeLanes(test: StoreUnderTest): void {
       expect(await test.store.read(dataset('a'))).toBeUndefined()
       expect(await test.store.lastChange()).toBe(0)
       expect(await test.store.inboxState()).toMatchObject({ pending: 1, deadLetters: 0 })
-      expect(await test.store.takeLane('w3', LEASE_MS)).toBeUndefined()
+      expect(await test.store.takeLanes('w3', LEASE_MS, 1)).toEqual([])
     })
 
     it('have tokens that grow, and each fences off those before it, of the same owner too', async () => {
@@ -145,6 +157,63 @@ export function describeLanes(test: StoreUnderTest): void {
       await test.store.finish(lease, place, NO_EMISSIONS)
       expect(await test.store.outboxState()).toMatchObject([{ target: OTHER_PEER, queued: 1 }])
       await expect(test.store.finish(lease, place, NO_EMISSIONS)).rejects.toThrow()
+    })
+
+    it('are made in one where nothing waits behind the cache, and the lane is given back when it is empty', async () => {
+      const rid = dataset('a')
+      const [before, after] = [bundleOf(rid, '{"v":1.0}'), bundleOf(rid, '{"v":2.0}', '2026-01-02T00:00:00Z')]
+      await test.store.accept([arrivalOf(before), arrivalOf(after, 'UPDATE')])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      const announcement = { targets: [OTHER_PEER, OTHER_PEER], asOf: 0 }
+      const write = { kind: 'write', normalizedEventType: 'NEW', bundle: before, origin: PEER } as const
+      const emitted = arrivals({ rid: dataset('made'), source: PEER })
+      expect(await test.store.settle(lease, place, write, announcement, emitted)).toEqual({ more: true })
+      expect(await test.store.read(rid)).toMatchObject({ rid, origin: PEER, seq: 1 })
+      expect(await test.store.outboxState()).toMatchObject([{ target: OTHER_PEER, queued: 1 }])
+      await expect(test.store.settle(lease, place, write, announcement, NO_EMISSIONS)).rejects.toThrow()
+
+      const update = await test.next(lease)
+      expect(update).toMatchObject({ eventType: 'UPDATE', phase: 'received' })
+      const forget = { kind: 'forget' } as const
+      expect(await test.store.settle(lease, update.place, forget, { targets: [], asOf: 0 }, NO_EMISSIONS)).toEqual({
+        more: false,
+      })
+      expect(await test.store.read(rid)).toBeUndefined()
+      const changes = await test.store.changesAfter(0, 10)
+      expect(changes.map(({ eventType }) => eventType)).toEqual(['NEW', 'FORGET'])
+      expect(await test.store.inboxState()).toMatchObject({ pending: 1, deadLetters: 0 })
+      await expect(test.store.renewLane(lease, LEASE_MS)).rejects.toThrow(LeaseLostError)
+      await test.store.accept([arrivalOf(after)])
+      expect((await test.lease('w2')).lane).toBe(dataset('made'))
+      expect((await test.lease('w2')).lane).toBe(rid)
+    })
+
+    it('are not made in one where a node or an edge changed after the targets were looked for', async () => {
+      await test.put(bundleOf(dataset('b')))
+      await test.put(bundleOf(PEER))
+      const bundle = bundleOf(dataset('a'))
+      await test.store.accept([arrivalOf(bundle)])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      const write = { kind: 'write', normalizedEventType: 'NEW', bundle, origin: PEER } as const
+      const settle = (asOf: number) => test.store.settle(lease, place, write, { targets: [PEER], asOf }, NO_EMISSIONS)
+      expect(await settle(1)).toBeUndefined()
+      expect(await test.store.read(dataset('a'))).toBeUndefined()
+      expect(await test.store.outboxState()).toEqual([])
+      expect(await test.next(lease)).toMatchObject({ place, phase: 'received' })
+      expect(await settle(2)).toEqual({ more: false })
+    })
+
+    it('are not made in one behind the first of them', async () => {
+      const bundle = bundleOf(dataset('a'))
+      await test.store.accept([arrivalOf(bundle)])
+      const lease = await test.lease()
+      const { place } = await test.next(lease)
+      const write = { kind: 'write', normalizedEventType: 'NEW', bundle, origin: PEER } as const
+      await test.store.apply(lease, place, write, NO_EMISSIONS)
+      const settled = test.store.settle(lease, place, write, { targets: [], asOf: 9 }, NO_EMISSIONS)
+      await expect(settled).rejects.toThrow('phase')
     })
 
     it('accept what handlers emit with them, after what waits already', async () => {

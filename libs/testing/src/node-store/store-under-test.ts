@@ -70,7 +70,7 @@ export class StoreUnderTest {
   }
 
   async lease(owner = 'worker'): Promise<LaneLease> {
-    const lease = await this.store.takeLane(owner, LEASE_MS)
+    const lease = (await this.store.takeLanes(owner, LEASE_MS, 1))[0]?.lease
     if (lease === undefined) throw new Error('no lane has due work')
     return lease
   }
