@@ -1,8 +1,8 @@
 import { chown, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { checkBackup, fillBackupOfStopped, KeyFileError, placeBackup } from '@koi-mcp/core'
+import { BackupError, checkBackup, fillBackupOfStopped, KeyFileError, placeBackup } from '@koi-mcp/core'
 import type { BackupManifest } from '@koi-mcp/core'
-import { messageOf } from '../errors.ts'
+import { CliError, messageOf } from '../errors.ts'
 import { printLine } from '../io.ts'
 import type { Io } from '../io.ts'
 import { explained } from './explained.ts'
@@ -22,6 +22,7 @@ export const backup = (target: string, choice: NodeChoice & { json?: boolean }, 
         return await checkBackup(partial, password)
       } catch (error) {
         // The files are as they should be; only the key could not be tried.
+        if (error instanceof BackupError) throw notSound(folder, error)
         if (!(error instanceof KeyFileError)) throw error
         unopened = messageOf(error)
         return checkBackup(partial, undefined, { tryKey: false })
@@ -49,3 +50,10 @@ const size = ({ parts }: BackupManifest): string => {
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0)
   return bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
 }
+
+/** A copy is made page by page, whatever stands in them: what is wrong with it is mostly wrong with the node's own store. */
+const notSound = (folder: string, error: BackupError): CliError =>
+  new CliError(
+    `No backup was made, for the copy is not sound: ${error.defect ?? error.message}. The store in ${folder} itself may be damaged: keep the backups you have.`,
+    { cause: error },
+  )

@@ -8,6 +8,12 @@ import type { Rid } from '@koi-mcp/protocol'
 /** A backup cannot be made, or is not fit to be put back; the message names what is wrong and the fix. */
 export class BackupError extends Error {
   readonly code = 'BACKUP'
+  /** What is wrong with the files, without the fix. */
+  readonly defect: string | undefined
+  constructor(message: string, options: { cause?: unknown; defect?: string } = {}) {
+    super(message, { cause: options.cause })
+    this.defect = options.defect
+  }
 }
 
 /** What says that a folder is a backup: the last file that is written into it. */

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { defineRidType } from '@koi-mcp/protocol'
 import { DomainExtension } from '../domain/domain-extension.ts'
 import { ConsumerNode } from '../nodes/consumer-node.ts'
@@ -55,6 +55,9 @@ const restoring = (from: string, state: string, more: { force?: boolean; keyPass
     force: more.force === true,
     now: new Date('2026-05-06T07:08:09.123Z'),
   })
+
+// Networks of three nodes on machines that do other things too.
+vi.setConfig({ testTimeout: 30_000 })
 
 afterEach(async () => {
   for (const node of running.splice(0).reverse()) await node.stop()
@@ -128,6 +131,12 @@ describe('a backup', () => {
     const stopped = new AbortController()
     stopped.abort(new Error('enough'))
     await expect(node.backup(join(folder, 'b'), stopped.signal)).rejects.toThrow('enough')
+    // A file that cannot be read: the state folder lost its key meanwhile.
+    rmSync(join(folder, 'state', 'private.pem'))
+    await expect(node.backup(join(folder, 'b'))).rejects.toMatchObject({
+      code: 'BACKUP',
+      message: expect.stringContaining('The backup cannot be written: ENOENT'),
+    })
     expect(readdirSync(folder).sort()).toEqual(['state', 'taken'])
     expect(readFileSync(taken, 'utf8')).toBe('mine')
   })

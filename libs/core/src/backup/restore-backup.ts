@@ -29,7 +29,7 @@ export async function checkBackup(
     if (found.sha256 !== sha256) throw damaged(folder, `${name} does not match its hash`)
   }
   const { problem, owner } = inspectStore(join(folder, STORE_PART), OWNER_KEY)
-  if (problem !== undefined) throw damaged(folder, `${STORE_PART}: ${problem}`)
+  if (problem !== undefined) throw damaged(folder, `the store in it is damaged (${problem})`)
   if (owner !== manifest.node_rid) throw damaged(folder, `${STORE_PART} is of ${owner ?? 'nobody'}`)
   if (!tryKey) return manifest
   const keyPath = join(folder, KEY_PART)
@@ -100,7 +100,7 @@ async function putPart(from: string, to: string): Promise<void> {
 }
 
 function damaged(folder: string, how: string): BackupError {
-  return new BackupError(`The backup ${folder} is damaged: ${how}. Use another one`)
+  return new BackupError(`The backup ${folder} is damaged: ${how}. Use another one`, { defect: how })
 }
 
 const stamp = (date: Date): string => date.toISOString().replaceAll(/[-:]|\.\d+/gu, '')

@@ -59,14 +59,23 @@ export interface BackupSource {
  * Writes store, key and, last, the manifest into an empty folder that only this user can look into: the private key is in it, and whoever asks
  * for a backup over the network must have shown by making the folder that it is theirs to read.
  *
- * @throws BackupError, StoreError (the disk may be full)
+ * @throws BackupError, also where a file cannot be written; or the signal's reason
  */
-export async function fillBackup(
+export async function fillBackup(folder: string, source: BackupSource, signal: AbortSignal): Promise<BackupManifest> {
+  await mustBePrivateAndEmpty(folder)
+  try {
+    return await write(folder, source, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw new BackupError(`The backup cannot be written: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+async function write(
   folder: string,
   { node, state, copyStore, clock }: BackupSource,
   signal: AbortSignal,
 ): Promise<BackupManifest> {
-  await mustBePrivateAndEmpty(folder)
   const at = new Date(clock())
   const storePart = join(folder, STORE_PART)
   await copyStore(storePart, signal)

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { defineRidType, KOI_NET_EDGE, KOI_NET_NODE } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import { DomainExtension } from '../domain/domain-extension.ts'
@@ -64,6 +64,9 @@ const gone = (node: Rid, from: KoiNode) =>
     const cached = await from.store.listBundles({ types: [KOI_NET_NODE.name, KOI_NET_EDGE.name] })
     return !cached.some(({ rid, bundle }) => rid === node || bundle.contents.text.includes(node))
   })
+
+// Networks of three nodes on machines that do other things too.
+vi.setConfig({ testTimeout: 60_000 })
 
 afterEach(async () => {
   for (const node of running.splice(0).reverse()) await node.stop()

@@ -14,6 +14,7 @@ import { SqliteNodeStore } from './sqlite-node-store.ts'
 import { markDamaged, recheckDamaged } from './store-damage.ts'
 import { examineFiles } from './store-file.ts'
 import { lockFile, lockStore, noteOwner, removeNote } from './store-lock.ts'
+import { LogDamage } from './wal-file.ts'
 
 const MEMORY = ':memory:'
 
@@ -58,11 +59,22 @@ function open(options: SqliteStoreOptions): FileStore {
   makeFolder(path)
   const lock = lockStore(path)
   try {
-    examineFiles(path, options.durability !== 'normal')
+    examine(path, options)
     return openDatabase(path, options, () => lock.close())
   } catch (error) {
     lock.close()
     throw error
+  }
+}
+
+/** Without a sync for each commit a loss of power takes what cannot be read: the rest is read whole, and goes on. */
+function examine(path: string, { durability, log }: SqliteStoreOptions): void {
+  try {
+    examineFiles(path)
+  } catch (error) {
+    if (!(error instanceof LogDamage) || durability !== 'normal') throw error
+    log?.warn('what came last in the store cannot be read, and is given up', { error: error.message })
+    markDamaged(path, error)
   }
 }
 

@@ -2,8 +2,8 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { StoreError } from './node-store.ts'
 import { DAMAGE_FIX } from './sqlite-database.ts'
 import { checkHeader } from './sqlite-schema.ts'
-import { hasNote, noteOf } from './store-lock.ts'
-import { readWal } from './wal-file.ts'
+import { hasNote } from './store-lock.ts'
+import { LogDamage, readWal } from './wal-file.ts'
 import type { WalContents } from './wal-file.ts'
 
 const NONE: WalContents = { pageCount: 0, pages: new Set(), firstPage: undefined }
@@ -13,23 +13,18 @@ const HEADER_BYTES = 100
  * Looks at the files of a store before SQLite does, which on closing would write the log into a file that is refused. The caller owns the
  * store, so that nobody writes meanwhile, and has not opened it yet. https://www.sqlite.org/fileformat2.html#the_database_header
  *
- * @throws StoreError DAMAGED, NEWER_FORMAT; nothing was changed then
+ * @throws StoreError DAMAGED (LogDamage where only the log is), NEWER_FORMAT; nothing was changed then
  */
-export function examineFiles(path: string, synced: boolean): void {
+export function examineFiles(path: string): void {
   const size = sizeOf(path)
-  const wal = sizeOf(`${path}-wal`) > 0 ? readWal(`${path}-wal`, synced) : NONE
+  const wal = sizeOf(`${path}-wal`) > 0 ? readWal(`${path}-wal`) : NONE
   if (size === 0) {
     if (wal.pageCount === 0) return
     throw damaged(path, 'it is empty, and its log is not')
   }
-  // The note is made after the log and goes before it; without syncs (durability `normal`) a power failure may turn that around.
-  if (synced && hasNote(path) && statSync(`${path}-wal`, { throwIfNoEntry: false }) === undefined) {
-    throw new StoreError(
-      'DAMAGED',
-      `The store ${path} was not closed, and its log ${path}-wal is missing: put that file back, for it holds what came last. Nothing was changed. ` +
-        `To go on without it, remove ${noteOf(path)}`,
-    )
-  }
+  // The note is made after the log, and goes before it.
+  if (hasNote(path) && statSync(`${path}-wal`, { throwIfNoEntry: false }) === undefined)
+    throw new LogDamage(`${path}-wal`, 'is missing, and the store was not closed: what came last is in that file')
   const header = wal.firstPage?.subarray(0, HEADER_BYTES) ?? readHeader(path)
   // What is no header of SQLite, SQLite itself refuses without a change.
   if (header.length < HEADER_BYTES || header.toString('latin1', 0, 15) !== 'SQLite format 3') return

@@ -57,7 +57,7 @@ function explained(error: unknown, path: string): unknown {
   return new StoreError('BUSY', `The store ${path} is in use by ${ownerOf(path)}: ${fix}`, { cause: error })
 }
 
-export function noteOf(path: string): string {
+function noteOf(path: string): string {
   return `${path}.owner`
 }
 

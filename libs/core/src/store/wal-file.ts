@@ -20,13 +20,12 @@ const EMPTY: WalContents = { pageCount: 0, pages: new Set(), firstPage: undefine
  * drops the rest without a word. Where a power failure cut it off, the rest is at most one transaction that nobody was told of, for each is
  * synced before the next begins; where more follow, the log was damaged later and acknowledged work stands behind the damage.
  *
- * @param synced false: commits were not synced one by one (`durability: normal`), so that any number may be torn
- * @throws StoreError DAMAGED
+ * @throws LogDamage
  */
-export function readWal(path: string, synced: boolean): WalContents {
+export function readWal(path: string): WalContents {
   const file = openSync(path, 'r')
   try {
-    return readFrames(path, synced, fstatSync(file).size, (length, at) => {
+    return readFrames(path, fstatSync(file).size, (length, at) => {
       const bytes = Buffer.alloc(length)
       return bytes.subarray(0, readSync(file, bytes, 0, length, at))
     })
@@ -35,14 +34,15 @@ export function readWal(path: string, synced: boolean): WalContents {
   }
 }
 
-function readFrames(path: string, synced: boolean, size: number, read: (length: number, at: number) => Buffer) {
+function readFrames(path: string, size: number, read: (length: number, at: number) => Buffer) {
   const header = read(HEADER, 0)
   // A log that was begun when the power failed: its length is on disk, and nothing else.
   if (header.length < HEADER || header.every((byte) => byte === 0)) return EMPTY
   const magic = header.readUInt32BE(0)
   const sums = new Checksum(magic === 0x377f0682)
   sums.add(header.subarray(0, 24))
-  if (magic >>> 1 !== 0x377f0682 >>> 1 || !sums.isAt(header, 24)) throw damaged(path, 'its beginning cannot be read')
+  if (magic >>> 1 !== 0x377f0682 >>> 1 || !sums.isAt(header, 24))
+    throw new LogDamage(path, 'is damaged: its beginning cannot be read')
 
   const pageSize = header.readUInt32BE(8)
   const frameSize = FRAME_HEADER + pageSize
@@ -78,8 +78,9 @@ function readFrames(path: string, synced: boolean, size: number, read: (length: 
     }
     open = []
   }
-  if (synced && commitsBehind > 1)
-    throw damaged(path, `${commitsBehind} transactions stand behind a part that is damaged`)
+  if (commitsBehind > 1) {
+    throw new LogDamage(path, `is damaged: ${commitsBehind} transactions stand behind a part that cannot be read`)
+  }
   return kept
 }
 
@@ -106,10 +107,13 @@ class Checksum {
   }
 }
 
-function damaged(path: string, how: string): StoreError {
-  return new StoreError(
-    'DAMAGED',
-    `The log ${path} is damaged: ${how}. Nothing was changed. Put back a backup (koi-mcp restore), or move ${path} away to go on with what came before it. ` +
-      'Did the power fail under persistence.durability "normal"? Then start once with that setting: it never promised more than what can be read',
-  )
+/** Part of the log is lost. Who promised less than a sync for each commit may go on without. */
+export class LogDamage extends StoreError {
+  constructor(path: string, how: string) {
+    super(
+      'DAMAGED',
+      `The log ${path} ${how}. Nothing was changed. Put back a backup (koi-mcp restore); or, to give up what cannot be read and go on with the rest, ` +
+        'start once with persistence.durability "normal"',
+    )
+  }
 }
