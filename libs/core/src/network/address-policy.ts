@@ -30,18 +30,21 @@ class ForbiddenAddressError extends Error {
   readonly code = FORBIDDEN_ADDRESS
 }
 
-/** Refuses what is not http or https, and a URL whose host the policy forbids. @throws ForbiddenAddressError */
-export function checkUrl(url: URL, policy: AddressPolicy): void {
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new ForbiddenAddressError(`${url.protocol}// is not called, only http and https`)
-  }
+/** Why a URL is not called, as far as it can be told before its host is looked up: what is not http or https, or forbidden by the policy. */
+export function addressFault(url: URL, policy: AddressPolicy = allowAllButLinkLocal): string | undefined {
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    return `${url.protocol}// is not called, only http and https`
   if (url.username !== '' || url.password !== '') {
-    throw new ForbiddenAddressError('an address with a user name or password in it is not called')
+    return 'an address with a user name or password in it is not called'
   }
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (!policy({ host, ip: isIP(host) === 0 ? undefined : host })) {
-    throw new ForbiddenAddressError(`the address ${host} may not be called`)
-  }
+  return policy({ host, ip: isIP(host) === 0 ? undefined : host }) ? undefined : `the address ${host} may not be called`
+}
+
+/** @throws ForbiddenAddressError for a URL with a fault */
+export function checkUrl(url: URL, policy: AddressPolicy): void {
+  const fault = addressFault(url, policy)
+  if (fault !== undefined) throw new ForbiddenAddressError(fault)
 }
 
 /** A `lookup` for sockets that leaves out forbidden addresses, and fails when none is left. */

@@ -109,6 +109,7 @@ export class KoiNode {
     registerDefaultHandlers(this.handlers, this.subscriptions, {
       mode: options.security?.authority ?? 'origin',
       peers: this.#peers,
+      maxNodes: options.network?.maxNodes,
       firstContact: () => this.#running?.parts.contact?.rid,
     })
     this.registry.configureNode(this, options.domainNames)

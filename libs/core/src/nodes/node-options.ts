@@ -53,6 +53,8 @@ export interface NetworkOptions {
   readonly pollIntervalMs?: number | undefined
   /** How far in the future what other nodes tell may be dated, in milliseconds; default a day. */
   readonly maxClockSkewMs?: number | undefined
+  /** Foreign nodes that are taken in, beside the first contact and those that are listed; default 10,000. */
+  readonly maxNodes?: number | undefined
 }
 
 export interface SecurityOptions {

@@ -391,7 +391,12 @@ describe('edges', () => {
     await propose(edge({ target: other.rid }), other.rid)
     const queuedFor = async (rid: Rid) => {
       const take = { owner: 'test', leaseMs: 1_000, limit: 0, ignoreDue: true }
-      return (await node.store.takeDeliveries(rid, take))?.rids.filter((queued) => NoteRID.matches(queued)) ?? []
+      // While it is tried to be delivered, nobody else gets it.
+      for (;;) {
+        const batch = await node.store.takeDeliveries(rid, take)
+        if (batch !== undefined) return batch.rids.filter((queued) => NoteRID.matches(queued))
+        await new Promise((resolve) => setTimeout(resolve, 2))
+      }
     }
     await settle(node, event('NEW', bundle(NoteRID.of('theirs'), { n: 1 }), peer.rid))
     await settle(node, event('NEW', bundle(OtherRID.of('not provided'), { n: 1 }), other.rid))

@@ -20,9 +20,14 @@ import type { AuthorityMode } from './authority.ts'
 const OTHER = defineRidType('orn:test.other')
 const us = testIdentity('us', 'http://us.example/koi-net')
 const producer = testIdentity('producer', 'http://producer.example/koi-net', [DATASET.name])
-const rival = testIdentity('rival', 'http://rival.example/koi-net', [DATASET.name])
+const rival = testIdentity('rival', 'http://rival.example/koi-net', [
+  DATASET.name,
+  KOI_NET_NODE.name,
+  KOI_NET_EDGE.name,
+])
 const keeper = testIdentity('keeper', 'http://keeper.example/koi-net', [KOI_NET_NODE.name, KOI_NET_EDGE.name])
 const stranger = testIdentity('stranger', 'http://stranger.example/koi-net', [DATASET.name])
+const coordinator = testIdentity('coordinator', 'http://coordinator.example/koi-net', [KOI_NET_EDGE.name])
 const gone = testIdentity('gone', 'http://gone.example/koi-net', [DATASET.name])
 
 const profileOf = ({ rid, profile }: NodeIdentity): Bundle => bundleOf(rid, nodeProfileContents(profile))
@@ -45,7 +50,7 @@ function here(): NetworkGraph {
   const graph = new NetworkGraph(us.rid)
   const network = [KOI_NET_NODE.name, KOI_NET_EDGE.name]
   const known = [
-    ...[us, producer, rival, keeper, stranger].map(profileOf),
+    ...[us, producer, rival, keeper, stranger, coordinator].map(profileOf),
     edgeBetween(producer, us),
     edgeBetween(rival, us, [DATASET.name, ...network]),
     edgeBetween(keeper, us, network),
@@ -83,6 +88,7 @@ function why({ about, from, cachedFrom, event, mode = 'origin', firstContact, wi
 
 const CHANGES = ['NEW', 'UPDATE', 'FORGET'] as const
 const cameFrom = ({ rid }: NodeIdentity) => `it came from ${rid}, which speaks for it`
+const unprovided = (type: string) => `that peer does not provide ${type}`
 const unasked = (type: string) => `this node does not ask that peer for ${type}`
 
 describe.each(CHANGES)('a %s of knowledge', (event) => {
@@ -142,7 +148,7 @@ describe.each(CHANGES)('a %s of a node', (event) => {
 
   it('counts from the first contact, subscribed to or not', () => {
     const question = { about, from: producer, cachedFrom: stranger, event }
-    expect(why(question)).toBe(unasked(KOI_NET_NODE.name))
+    expect(why(question)).toBe(unprovided(KOI_NET_NODE.name))
     expect(why({ ...question, firstContact: producer })).toBeUndefined()
   })
 
@@ -176,8 +182,9 @@ describe.each(CHANGES)('a %s of an edge between others', (event) => {
     expect(why({ about, from: rival, cachedFrom: producer, event })).toBe(cameFrom(producer))
     expect(why({ about, from: rival, cachedFrom: producer, event, firstContact: rival })).toBeUndefined()
     expect(why({ about, from: keeper, cachedFrom: keeper, event })).toBeUndefined()
-    const third = testIdentity('third', 'http://third.example/koi-net')
-    expect(why({ about, from: third, cachedFrom: producer, event })).toBe(unasked(KOI_NET_EDGE.name))
+    const other = edgeBetween(producer, keeper)
+    expect(why({ about: other, from: stranger, cachedFrom: producer, event })).toBe(unprovided(KOI_NET_EDGE.name))
+    expect(why({ about, from: coordinator, cachedFrom: producer, event })).toBe(unasked(KOI_NET_EDGE.name))
   })
 })
 
@@ -187,7 +194,9 @@ describe('an edge that is not cached', () => {
   it('counts from its ends and from whom edges are asked of, once its contents are here', () => {
     expect(why({ about, from: stranger, event: 'NEW' })).toBeUndefined()
     expect(why({ about, from: keeper, event: 'NEW' })).toBeUndefined()
-    expect(why({ about: edgeBetween(producer, rival), from: stranger, event: 'NEW' })).toBe(unasked(KOI_NET_EDGE.name))
+    expect(why({ about: edgeBetween(producer, rival), from: stranger, event: 'NEW' })).toBe(
+      unprovided(KOI_NET_EDGE.name),
+    )
   })
 
   it('is asked about again when its contents are here', () => {

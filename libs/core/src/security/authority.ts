@@ -46,6 +46,9 @@ export function whyWithoutAuthority(
   }
   const ofNetwork = isEdge || type === KOI_NET_NODE.name
   if (ofNetwork && source === firstContact()) return undefined
+  // Nodes and edges a coordinator asks of everyone, who all have some to tell: themselves. Of others only a coordinator tells.
+  if (ofNetwork && graph.profile(source)?.provides.event.includes(type) !== true)
+    return `that peer does not provide ${type}`
   // What comes without an event type was asked for: caught up with, or dereferenced.
   const asked = eventType === undefined || graph.edge(source, identity.rid)?.profile.rid_types.includes(type)
   if (!asked) return `this node does not ask that peer for ${type}`

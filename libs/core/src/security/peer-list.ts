@@ -40,6 +40,11 @@ export class PeerList {
     return this.#listed?.has(node) ?? true
   }
 
+  /** Whether the operator listed it; where there is no list, nobody is. */
+  names(node: Rid): boolean {
+    return this.#listed?.has(node) ?? false
+  }
+
   allows(node: Rid, ridType: string): boolean {
     if (this.#listed === undefined) return true
     return this.#listed.has(node) && (this.#listed.get(node)?.has(ridType) ?? true)

@@ -5,4 +5,6 @@ import type { PeerList } from './peer-list.ts'
 export interface SecurityRules extends AuthorityRules {
   /** Who is dealt with, and about what; default: anyone, about anything. */
   readonly peers?: PeerList | undefined
+  /** Foreign nodes that are taken in; default 10,000. */
+  readonly maxNodes?: number | undefined
 }

@@ -26,7 +26,14 @@ describe('loadSettings', () => {
   it('has the defaults of the source document', () => {
     expect(JSON.parse(JSON.stringify(load()))).toEqual({
       node: { name: 'koi-mcp', port: 9000, host: '127.0.0.1' },
-      network: { connect_timeout: 10, request_timeout: 30, max_retries: 3, backoff_factor: 1.5, max_clock_skew: 86400 },
+      network: {
+        connect_timeout: 10,
+        request_timeout: 30,
+        max_retries: 3,
+        backoff_factor: 1.5,
+        max_clock_skew: 86400,
+        max_nodes: 10000,
+      },
       persistence: { storage_type: 'file', storage_path: '.koi/storage', durability: 'full' },
       security: {
         authority: 'origin',

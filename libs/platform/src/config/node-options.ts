@@ -22,6 +22,7 @@ export function nodeOptions(
       requestTimeoutMs: network.request_timeout * 1000,
       maxRetries: network.max_retries,
       backoffFactor: network.backoff_factor,
+      maxNodes: network.max_nodes,
       maxClockSkewMs: network.max_clock_skew * 1000,
     },
     security: { authority: security.authority, peers: security.peers, peerTypes: security.peer_types },

@@ -102,6 +102,11 @@ export class NetworkSettings {
   @Setting('number', '86400')
   @Must('be a number of seconds from 1 to 31536000 (a year)', isNumber(1, 31_536_000))
   max_clock_skew = 86_400
+
+  /** Foreign nodes that are taken in; the first contact and listed ones always are. */
+  @Setting('number', '10000')
+  @Must('be a whole number from 1 to 1000000', isInteger(1, 1_000_000))
+  max_nodes = 10_000
 }
 
 const LATER_STORAGE = ['redis', 'postgres']

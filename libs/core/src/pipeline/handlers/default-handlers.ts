@@ -4,6 +4,7 @@ import type { KnowledgeProcessor } from '../handler.ts'
 import { HandlerType } from '../handler.ts'
 import type { Subscriptions } from '../subscriptions.ts'
 import { basicManifestHandler, basicNetworkOutputFilter, basicRidHandler } from './basic-handlers.ts'
+import { Capacity } from './capacity.ts'
 import { edgeNegotiationHandler } from './edge-negotiation.ts'
 import {
   edgeApprovedHandler,
@@ -26,7 +27,9 @@ export function registerDefaultHandlers(
   processor.registerHandler(HandlerType.Rid, { name: 'basicRid' }, basicRidHandler(security))
   processor.registerHandler(HandlerType.Manifest, { name: 'basicManifest' }, basicManifestHandler(security))
   processor.registerHandler(HandlerType.Bundle, { name: 'secureProfile', ridTypes: NODES }, secureProfileHandler)
-  const negotiation = edgeNegotiationHandler(subscriptions, security)
+  const capacity = new Capacity(security)
+  processor.registerHandler(HandlerType.Bundle, { name: 'nodeCapacity', ridTypes: NODES }, capacity.nodes)
+  const negotiation = edgeNegotiationHandler(subscriptions, security, capacity)
   processor.registerHandler(HandlerType.Bundle, { name: 'edgeNegotiation', ridTypes: EDGES }, negotiation)
   processor.registerHandler(HandlerType.Network, { name: 'networkOutput' }, basicNetworkOutputFilter)
   processor.registerHandler(

@@ -1,21 +1,27 @@
 import { KOI_NET_EDGE, KOI_NET_NODE, edgeProfileContents, edgeRid, parseEdgeProfile } from '@koi-mcp/protocol'
-import type { Contents, EdgeProfile } from '@koi-mcp/protocol'
+import type { Contents, EdgeProfile, Rid } from '@koi-mcp/protocol'
 import { whyWithoutAuthority } from '../../security/authority.ts'
 import type { SecurityRules } from '../../security/security-rules.ts'
 import type { Subscriptions } from '../subscriptions.ts'
 import type { HandlerFunction, HandlerResult, ProcessorContext } from '../handler.ts'
 import { STOP_CHAIN } from '../handler.ts'
 import type { KnowledgeObject } from '../knowledge-object.ts'
+import type { Capacity } from './capacity.ts'
+import { MAX_NETWORK_BYTES } from './profile-fault.ts'
 
 /**
  * Approves, refuses or drops edges that come from outside. An edge of ours is believed, and forgotten, only from its other end, and never
  * when it arrives approved without our proposal (the reference takes both). (`EdgeNegotiationHandler`; wire: Handshake and edges, 4)
  */
 export const edgeNegotiationHandler =
-  (subscriptions: Subscriptions, security: SecurityRules): HandlerFunction =>
+  (subscriptions: Subscriptions, security: SecurityRules, capacity: Capacity): HandlerFunction =>
   (processor, kobj) => {
     if (kobj.contents === undefined) return undefined
     if (kobj.normalizedEventType === 'FORGET') return forgetting(processor, kobj, kobj.contents)
+    const bytes = Buffer.byteLength(kobj.contents.text)
+    if (bytes > MAX_NETWORK_BYTES) {
+      return drop(processor, kobj, `an edge of ${bytes} bytes, more than ${MAX_NETWORK_BYTES}`)
+    }
     let edge: EdgeProfile
     try {
       edge = parseEdgeProfile(kobj.contents)
@@ -29,17 +35,20 @@ export const edgeNegotiationHandler =
     const self = processor.identity.rid
     if (edge.source === self) return asProvider(processor, kobj, edge, security)
     if (edge.target === self) return asSubscriber(processor, kobj, edge, subscriptions)
-    return betweenOthers(processor, kobj, security)
+    return betweenOthers(processor, { ...kobj, source: kobj.source }, security, capacity)
   }
 
 /** Its contents may have been fetched only now. */
 async function betweenOthers(
   processor: ProcessorContext,
-  kobj: KnowledgeObject,
+  kobj: KnowledgeObject & { readonly source: Rid },
   security: SecurityRules,
+  capacity: Capacity,
 ): Promise<HandlerResult> {
   const why = whyWithoutAuthority(kobj, await processor.read(kobj.rid), processor, security)
-  return why === undefined ? undefined : drop(processor, kobj, why)
+  if (why !== undefined) return drop(processor, kobj, why)
+  const isNew = kobj.normalizedEventType === 'NEW'
+  return isNew && !capacity.hasRoomForEdge(processor, kobj.rid, kobj.source) ? STOP_CHAIN : undefined
 }
 
 /** Of edges between others it was asked before; our own word, such as behind a forgotten node, counts always. */

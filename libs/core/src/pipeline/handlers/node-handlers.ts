@@ -1,39 +1,22 @@
-import { isKeyOfNode, parseEdgeProfile, parseNodeProfile } from '@koi-mcp/protocol'
-import type { NodeProfile, Rid } from '@koi-mcp/protocol'
+import { parseEdgeProfile } from '@koi-mcp/protocol'
 import type { HandlerFunction } from '../handler.ts'
 import { STOP_CHAIN } from '../handler.ts'
 import type { Subscriptions } from '../subscriptions.ts'
+import { profileFault } from './profile-fault.ts'
 
 /**
- * A profile is cached only when it is whole, its key hashes to its RID, a full node says where it is, and it does not claim this node's
- * address. The reference looks only at NEW and UPDATE events; here what catch-up brings is checked as well. (`SecureProfileHandler`)
+ * A profile is cached only when it is whole, its key hashes to its RID, a full node says where it is, and that is neither here nor
+ * where nobody may call. The reference looks only at NEW and UPDATE events; here what catch-up brings is checked as well. (`SecureProfileHandler`)
  */
-export const secureProfileHandler: HandlerFunction = (processor, kobj) => {
-  if (kobj.normalizedEventType === 'FORGET' || kobj.contents === undefined) return undefined
-  const { identity, log } = processor
-  let profile: NodeProfile
-  try {
-    profile = parseNodeProfile(kobj.contents)
-  } catch (error) {
-    log.warn(`dropped: malformed node profile: ${String(error)}`, { rid: kobj.rid, peer: kobj.source })
-    return STOP_CHAIN
-  }
-  const wrong = profileFault(kobj.rid, profile, identity)
-  if (wrong === undefined) return undefined
-  log.warn(`dropped: node profile ${wrong}`, { rid: kobj.rid, peer: kobj.source })
+export const secureProfileHandler: HandlerFunction = (
+  { identity, log },
+  { rid, source, normalizedEventType, contents },
+) => {
+  if (normalizedEventType === 'FORGET' || contents === undefined) return undefined
+  const fault = profileFault(rid, contents, identity)
+  if (fault === undefined) return undefined
+  log.warn(`dropped: node profile ${fault}`, { rid, peer: source })
   return STOP_CHAIN
-}
-
-function profileFault(
-  rid: Rid,
-  profile: NodeProfile,
-  identity: { rid: Rid; profile: NodeProfile },
-): string | undefined {
-  if (!isKeyOfNode(rid, profile.public_key)) return 'holds a public key that does not hash to its RID'
-  if (rid !== identity.rid && profile.base_url !== undefined && profile.base_url === identity.profile.base_url) {
-    return `claims this node's base_url ${profile.base_url}`
-  }
-  return undefined
 }
 
 /** Subscribes to full nodes that provide what this node wants. (`NodeContactHandler`) */
