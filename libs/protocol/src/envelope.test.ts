@@ -206,6 +206,18 @@ describe('refusals', () => {
     ).toBe('invalid_key')
   })
 
+  it('look at the key of each sender, also when it was read before', () => {
+    const other = generateKeyPair()
+    const otherKey = publicKeyToDerBase64(other.publicKey)
+    const from = (privateKey: typeof other.privateKey) =>
+      signEnvelope({ payloadText: '{}', source: nodeRid('other', otherKey), target }, privateKey)
+    for (let time = 0; time < 2; time++) {
+      expect(codeOf(from(other.privateKey), otherKey)).toBe('accepted')
+      expect(codeOf(from(keys.privateKey), otherKey)).toBe('invalid_signature')
+      expect(codeOf(SIGNED, publicKey)).toBe('accepted')
+    }
+  })
+
   it('are told bare [ERR-1]', () => {
     expect(errorResponseText('unknown_node')).toBe('{"type":"error_response","error":"unknown_node"}')
     for (const code of WIRE_ERROR_CODES) expect(parseErrorResponse(errorResponseText(code))).toBe(code)

@@ -142,9 +142,18 @@ function nodeOf(fields: Members, name: string): Rid {
   return rid
 }
 
+/** Reading a key costs several times what verifying with it does, and few nodes send most envelopes. */
+const readKeys = new Map<string, KeyObject>()
+const MAX_READ_KEYS = 1_000
+
 function keyOf(publicKeyBase64: string, source: Rid): KeyObject {
+  const known = readKeys.get(publicKeyBase64)
+  if (known !== undefined) return known
   try {
-    return publicKeyFromDerBase64(publicKeyBase64)
+    const key = publicKeyFromDerBase64(publicKeyBase64)
+    if (readKeys.size >= MAX_READ_KEYS) readKeys.clear()
+    readKeys.set(publicKeyBase64, key)
+    return key
   } catch {
     throw new WireError('invalid_key', `the key in the profile of ${source} is no P-256 key`)
   }

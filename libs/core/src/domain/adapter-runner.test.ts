@@ -188,6 +188,21 @@ describe('AdapterRunner', () => {
     expect(runs.errors).toBe(5)
   })
 
+  it('reads no bundle for an adapter that keeps nothing, and tells of the changes all the same', async () => {
+    const log = new FakeLog()
+    log.write('a')
+    log.read = () => Promise.reject(new Error('read for nobody'))
+    log.listBundles = () => Promise.reject(new Error('listed for nobody'))
+    const runs = runner(log, { name: 'reader', ridTypes: [THING] })
+    const told: KnowledgeChange[] = []
+    runs.onChange((change) => told.push(change))
+    await runs.start()
+    log.write('b')
+    await runs.caughtUp()
+    expect(told.map(({ rid }) => rid)).toEqual([THING.of('b')])
+    expect(runs.errors).toBe(0)
+  })
+
   it('calls register for updates where there is no update', async () => {
     const log = new FakeLog()
     log.write('a')

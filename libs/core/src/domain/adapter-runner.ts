@@ -27,6 +27,8 @@ const PAGE = 200
  */
 export class AdapterRunner {
   readonly #options: AdapterRunnerOptions
+  /** Those that keep something; the others read what they need when they are asked. */
+  readonly #keepers: readonly KnowledgeAdapter[]
   readonly #listeners = new Set<ChangeListener>()
   readonly #waiters = new Waiters()
   readonly #stopping = new AbortController()
@@ -44,6 +46,7 @@ export class AdapterRunner {
 
   constructor(options: AdapterRunnerOptions) {
     this.#options = options
+    this.#keepers = options.adapters.filter(keeps)
   }
 
   /** How many calls of adapters and listeners have failed. */
@@ -106,7 +109,7 @@ export class AdapterRunner {
   }
 
   async #registerCached(): Promise<void> {
-    const types = [...new Set(this.#options.adapters.flatMap(({ ridTypes }) => ridTypes.map(({ name }) => name)))]
+    const types = [...new Set(this.#keepers.flatMap(({ ridTypes }) => ridTypes.map(({ name }) => name)))]
     if (types.length === 0) return
     for (let after: Rid | undefined; !this.#stopping.signal.aborted;) {
       const page = await this.#options.knowledge.listBundles({ types, after, limit: PAGE })
@@ -172,7 +175,7 @@ export class AdapterRunner {
   }
 
   async #showChange({ seq, rid, eventType }: Change): Promise<void> {
-    if (!this.#options.adapters.some((adapter) => handles(adapter, rid))) return
+    if (!this.#keepers.some((adapter) => handles(adapter, rid))) return
     if (seq <= (this.#aheadOfLog.get(rid) ?? 0)) return
     if (eventType === 'FORGET') {
       this.#unregistered.delete(rid)
@@ -190,7 +193,7 @@ export class AdapterRunner {
   }
 
   async #show(rid: Rid, operation: 'register' | 'update' | 'forget', entity?: StoredBundle): Promise<void> {
-    for (const adapter of this.#options.adapters) {
+    for (const adapter of this.#keepers) {
       if (!handles(adapter, rid)) continue
       try {
         if (entity === undefined) await adapter.forget?.(rid)
@@ -246,4 +249,8 @@ function stoppedBefore(): Error {
 
 function handles(adapter: KnowledgeAdapter, rid: Rid): boolean {
   return adapter.ridTypes.some((type) => type.matches(rid))
+}
+
+function keeps(adapter: KnowledgeAdapter): boolean {
+  return adapter.register !== undefined || adapter.update !== undefined || adapter.forget !== undefined
 }

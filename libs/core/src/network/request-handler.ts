@@ -19,6 +19,7 @@ import type { NodeReply } from './node-reply.ts'
 import { readRequest } from './read-request.ts'
 import type { ReadRequest } from './read-request.ts'
 import type { RequestReader } from './request-reader.ts'
+import type { RidListings } from './rid-listings.ts'
 import { serveBroadcast } from './serve-broadcast.ts'
 import { serveBundles, serveManifests, serveRids } from './serve-fetch.ts'
 import { servePoll } from './serve-poll.ts'
@@ -56,7 +57,14 @@ const DEFAULT_REQUEST_LIMITS: RequestLimits = {
 
 type RequestStore = Pick<
   NodeStore,
-  'accept' | 'takeDeliveries' | 'deliveriesDone' | 'deliveriesFailed' | 'readMany' | 'readManifests' | 'listRids'
+  | 'accept'
+  | 'takeDeliveries'
+  | 'deliveriesDone'
+  | 'deliveriesFailed'
+  | 'readMany'
+  | 'readManifests'
+  | 'listRids'
+  | 'lastChange'
 >
 
 export interface RequestDeps {
@@ -66,6 +74,8 @@ export interface RequestDeps {
   readonly log: Logger
   readonly clock: Clock
   readonly limits?: Partial<RequestLimits> | undefined
+  /** Keeps what is listed; absent, it is listed anew for each request. */
+  readonly listings?: Pick<RidListings, 'of'> | undefined
   /** Reads large requests elsewhere; absent, all are read in this thread. */
   readonly reader?: Pick<RequestReader, 'read'> | undefined
   /** Who may call, and about what; default: anyone, about anything. */
@@ -149,7 +159,7 @@ async function answer(
       return { ...signedReply(text, context), finished }
     }
     case 'fetch_rids':
-      return signed(await serveRids(payload, context))
+      return signedReply(await serveRids(payload, context), context)
     case 'fetch_manifests':
       return signed(await serveManifests(payload, context))
     case 'fetch_bundles':

@@ -10,18 +10,23 @@ import type {
   ReceivedFetchBundles,
   ReceivedFetchManifests,
   Rid,
-  RidsPayload,
 } from '@koi-mcp/protocol'
 import type { ServiceContext } from './request-handler.ts'
+import { RidListings } from './rid-listings.ts'
 
 // The store reads a part in a few milliseconds, and other requests get their turn before the next.
 const RIDS_A_PAGE = 1_000
 const MANIFESTS_AT_ONCE = 200
 const BUNDLES_AT_ONCE = 20
 
-/** The cached RIDs of the types, or all. What is listed here is served, contents and all. */
-export async function serveRids({ rid_types }: FetchRids, context: ServiceContext): Promise<RidsPayload> {
-  return { type: 'rids_payload', rids: await listed(rid_types, context) }
+/** The payload with the cached RIDs of the types, or all. What is listed here is served, contents and all. */
+export async function serveRids({ rid_types }: FetchRids, context: ServiceContext): Promise<string> {
+  const { store, listings = new RidListings(store), limits, log, source, peers } = context
+  const types = peers.among(source, rid_types)
+  if (types === undefined) return '{"type":"rids_payload","rids":[]}'
+  const { text, count, whole } = await listings.of(types, limits.maxListBytes)
+  if (!whole) log.warn('left RIDs out of a reply: there are more than one reply holds', { peer: source, count })
+  return `{"type":"rids_payload","rids":[${text}]}`
 }
 
 /** Manifests of the RIDs asked for; without RIDs, of all that are cached of the types, or of all. */

@@ -209,8 +209,8 @@ export class KoiNode {
     const running = this.#running
     if (running === undefined) return unavailableReply('This node is starting or stopping, try again', 1)
     const { identity, store, parts } = running
-    const { graph, reader } = parts
-    const deps = { identity, store, graph, reader, peers: this.#peers, log: this.#log, clock: this.#steady }
+    const { graph, reader, listings } = parts
+    const deps = { identity, store, graph, reader, listings, peers: this.#peers, log: this.#log, clock: this.#steady }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)

@@ -21,6 +21,7 @@ import { IntroducingClient } from '../network/introducing-client.ts'
 import { Poller } from '../network/poller.ts'
 import { ProfileEvents } from '../network/profile-events.ts'
 import { RequestReader } from '../network/request-reader.ts'
+import { RidListings } from '../network/rid-listings.ts'
 import { Resolver } from '../network/resolver.ts'
 import type { HandlerChain } from '../pipeline/handler-chain.ts'
 import { InboxWorker } from '../pipeline/inbox-worker.ts'
@@ -135,6 +136,7 @@ export function assembleNode(material: NodeMaterial) {
   })
   adapterRunner.onChange(material.onChange)
   const reader = new RequestReader()
+  const listings = new RidListings(store)
   return {
     http,
     graph,
@@ -149,5 +151,6 @@ export function assembleNode(material: NodeMaterial) {
     poller,
     adapterRunner,
     reader,
+    listings,
   }
 }

@@ -26,6 +26,14 @@ describe('searchTokens', () => {
     expect(searchTokens(text)).toEqual(tokens)
   })
 
+  it('finds the same in text of ASCII alone as it does beside other text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary-ascii', maxLength: 300 }), (text) => {
+        expect([...searchTokens(text), 'é'.normalize('NFD').slice(0, 1)]).toEqual(searchTokens(`${text} é`))
+      }),
+    )
+  })
+
   it('bounds tokens in length and in number, and the text in length', () => {
     expect(searchTokens('x'.repeat(100))).toEqual(['x'.repeat(64)])
     expect(searchTokens('𝔘'.repeat(10) + 'ø'.repeat(100))).toEqual(['u'.repeat(10) + 'ø'.repeat(54)])

@@ -34,6 +34,7 @@ const RUNS = new RegExp(`((?:(?=[${CJK}])[\\p{L}\\p{N}\\p{M}])+)|(?:(?![${CJK}])
 
 /** The tokens of a document's text, in order, repetitions included. */
 export function searchTokens(text: string, limit = MAX_TOKENS): string[] {
+  if (!NOT_ASCII.test(text)) return asciiTokens(text).slice(0, limit)
   const tokens: string[] = []
   for (const { run, cjk } of runsOf(text)) {
     if (tokens.length >= limit) break
@@ -41,6 +42,16 @@ export function searchTokens(text: string, limit = MAX_TOKENS): string[] {
     else tokens.push(run.join(''))
   }
   return tokens.slice(0, limit)
+}
+
+/** Most text has nothing to fold but case. */
+function asciiTokens(text: string): string[] {
+  const runs =
+    text
+      .slice(0, MAX_SEARCHED_LENGTH)
+      .toLowerCase()
+      .match(/[0-9a-z]+/g) ?? []
+  return runs.map((run) => run.slice(0, MAX_TOKEN_LENGTH))
 }
 
 /** The terms of a query, all of which must match. The last one, and a single CJK character, also match as a prefix. */
