@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { NodeStore } from '../store/node-store.ts'
 import type { Rid } from '@koi-mcp/protocol'
+import type { NodeStore } from '../store/node-store.ts'
 
 /** RIDs as the inside of a JSON array. */
 export interface RidListing {
