@@ -50,6 +50,8 @@ const changesOf = (rid: string): readonly (readonly [order: Order, hash: string 
 interface Victim {
   readonly role: Role
   readonly point: FaultPoint
+  /** Which of its passages there; default: the first. */
+  readonly nth?: number
 }
 
 let notes = 0
@@ -76,12 +78,12 @@ async function lifeOfANote(network: FaultNetwork, victim?: Victim, type = 'orn:f
   return Promise.all(seen)
 }
 
-const arm = ({ nodes }: FaultNetwork, { role, point }: Victim, rid: string) =>
-  nodes[role].order({ do: 'arm', point, about: point.endsWith('answer') ? '/events/broadcast' : rid, nth: 1 })
+const arm = ({ nodes }: FaultNetwork, { role, point, nth = 1 }: Victim, rid: string) =>
+  nodes[role].order({ do: 'arm', point, about: point.endsWith('answer') ? '/events/broadcast' : rid, nth })
 
 async function revive({ nodes }: FaultNetwork, { role }: Victim): Promise<void> {
   await nodes[role].restartAfterDeath()
-  await nodes[role].order({ do: 'serve no fetches' })
+  await nodes[role].order({ do: 'serve fetches', serve: false })
 }
 
 /** Orders the producer until it says yes; what was acknowledged is not ordered again. */
@@ -104,7 +106,7 @@ describe.each(['producer', 'consumer'] as const)('kill -9 of the %s', (role) => 
   beforeAll(async () => {
     network = await FaultNetwork.up()
     // What a node has of notes from here on it was told, and not brought by catching up after its start.
-    for (const each of ROLES) await network.nodes[each].order({ do: 'serve no fetches' })
+    for (const each of ROLES) await network.nodes[each].order({ do: 'serve fetches', serve: false })
     unharmed = await lifeOfANote(network)
   })
   afterAll(() => network.down())
@@ -134,4 +136,50 @@ describe.each(['producer', 'consumer'] as const)('kill -9 of the %s', (role) => 
       expect(seen).toEqual(type === undefined ? unharmed : unharmed.map((one) => ({ ...one, networkPhase: [] })))
     },
   )
+})
+
+describe('kill -9 around a poll', () => {
+  let network: FaultNetwork
+  let unharmed: Awaited<ReturnType<typeof lifeOfANote>>
+  const serveFetches = (serve: boolean) =>
+    Promise.all(ROLES.map((role) => network.nodes[role].order({ do: 'serve fetches', serve })))
+
+  beforeAll(async () => {
+    network = await FaultNetwork.up({ polling: true })
+    await serveFetches(false)
+    unharmed = await lifeOfANote(network)
+  })
+  afterAll(() => network.down())
+
+  // One passage is that of the poll, the other one that of the coordinator's webhook.
+  const around: Victim[] = [1, 2].flatMap((nth) => [
+    { role: 'producer', point: 'before delivered', nth },
+    { role: 'producer', point: 'after delivered', nth },
+  ])
+  test.each<Victim>([
+    ...around,
+    { role: 'consumer', point: 'after accept', nth: 1 },
+    { role: 'consumer', point: 'after apply', nth: 1 },
+  ])('of the $role $point (passage $nth) loses nothing and does nothing twice', async (victim) => {
+    expect(await lifeOfANote(network, victim)).toEqual(unharmed)
+  })
+
+  test('of the consumer before accept loses the reply: its next start brings what is there, and not what went', async () => {
+    await serveFetches(true)
+    const rid = `orn:faults.note:${++notes}`
+    const [[publish, hash], , [forget]] = changesOf(rid) as [[Order, string], unknown, [Order]]
+    for (const [order, remains] of [
+      [publish, hash],
+      [forget, undefined],
+    ] as const) {
+      await arm(network, { role: 'consumer', point: 'before accept' }, rid)
+      await network.nodes.producer.order(order)
+      await network.nodes.consumer.restartAfterDeath()
+      const held = await network.until(`${order.do} is everywhere but at the consumer`, ({ producer, coordinator }) =>
+        [producer, coordinator].every(({ cache }) => cache[rid] === remains),
+      )
+      if (remains === undefined) expect(held.consumer.cache[rid]).toBe(hash)
+      else await network.until('the consumer has caught up', ({ consumer }) => consumer.cache[rid] === hash)
+    }
+  })
 })

@@ -141,14 +141,14 @@ export class FaultNetwork {
   }
 
   /** Ready when each knows of all, and the producer serves the other two. */
-  static async up(): Promise<FaultNetwork> {
+  static async up({ polling = false } = {}): Promise<FaultNetwork> {
     const folder = await mkdtemp(join(tmpdir(), 'koi-faults-'))
     const coordinator = await nodeIn(folder, 'coordinator')
     const firstContact = coordinator.baseUrl
     const nodes = {
       coordinator,
       producer: await nodeIn(folder, 'producer', { firstContact }),
-      consumer: await nodeIn(folder, 'consumer', { firstContact }),
+      consumer: await nodeIn(folder, 'consumer', { firstContact, partial: polling }),
     }
     const network = new FaultNetwork(folder, nodes)
     await coordinator.start()
@@ -186,7 +186,11 @@ export class FaultNetwork {
   }
 }
 
-async function nodeIn(folder: string, role: Role, more: { firstContact?: string } = {}): Promise<NodeProcess> {
+async function nodeIn(
+  folder: string,
+  role: Role,
+  more: { firstContact?: string; partial?: boolean } = {},
+): Promise<NodeProcess> {
   const state = join(folder, role)
   await mkdir(state, { mode: 0o700 })
   return new NodeProcess({ role, state, port: await freePort(), ...more })

@@ -11,6 +11,8 @@ export interface NodeSettings {
   readonly state: string
   readonly port: number
   readonly firstContact?: string
+  /** A consumer that nobody can call: it polls. */
+  readonly partial?: boolean
   readonly durability?: 'full' | 'normal'
 }
 
@@ -19,8 +21,8 @@ export type Order =
   | { readonly do: 'forget'; readonly rid: string }
   /** `kill -9` of this process when it comes to the point for the nth time about something whose name begins so. */
   | { readonly do: 'arm'; readonly point: FaultPoint; readonly about: string; readonly nth: number }
-  /** From now on nobody can catch up with this node: what others have of it, they were told. */
-  | { readonly do: 'serve no fetches' }
+  /** While it does not, nobody can catch up with this node: what others have of it, they were told. */
+  | { readonly do: 'serve fetches'; readonly serve: boolean }
   | { readonly do: 'tell' }
 
 /** Told once the node serves. Under a tracer the process is not the one that was started. */
@@ -102,6 +104,7 @@ function make(): KoiNode {
     baseUrl,
     domains: [notes],
     listen: false,
+    network: { pollIntervalMs: 20 },
     faults: (point: FaultPoint, about: readonly string[]) => {
       if (armed?.point !== point || !about.some((name) => name.startsWith(armed?.about ?? ''))) return
       passages += 1
@@ -114,7 +117,7 @@ function make(): KoiNode {
     case 'producer':
       return new ProducerNode(options)
     case 'consumer':
-      return new ConsumerNode(options)
+      return new ConsumerNode({ ...options, baseUrl: settings.partial === true ? undefined : baseUrl })
   }
 }
 
@@ -145,8 +148,8 @@ async function obey(order: Order): Promise<unknown> {
       armed = order
       passages = 0
       return undefined
-    case 'serve no fetches':
-      servesFetches = false
+    case 'serve fetches':
+      servesFetches = order.serve
       return undefined
     case 'tell':
       return holdings(node)
@@ -168,6 +171,6 @@ const server = {
       : Promise.resolve({ status: 503, contentType: 'application/json', body: '{}' } as const),
   wellKnown: () => node.wellKnown(),
 }
-await serveNode(server, { host: '127.0.0.1', port: settings.port, basePath: '/koi-net' })
+if (settings.partial !== true) await serveNode(server, { host: '127.0.0.1', port: settings.port, basePath: '/koi-net' })
 await node.start()
 process.send?.({ ready: { rid: node.identity.rid, pid: process.pid } satisfies Ready })
