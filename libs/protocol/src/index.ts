@@ -81,6 +81,7 @@ export type {
   ReceivedPayloads,
   ReceivedRids,
 } from './payload-parser.ts'
+export { referenceRidProblem } from './reference-rid.ts'
 export { defineRidType, KOI_NET_EDGE, KOI_NET_NODE } from './rid-type.ts'
 export type { RidType } from './rid-type.ts'
 export {

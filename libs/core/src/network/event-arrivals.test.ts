@@ -30,6 +30,7 @@ describe('arrivalsOf', () => {
       `{"rid":"${us.rid}","event_type":"FORGET"}`,
       newEvent(testBundle('é'.repeat(90))),
       '{"rid":"x:1","event_type":"REPLACE"}',
+      '{"rid":"https://x.org?","event_type":"FORGET"}',
       newEvent(two).replace('"about":"2"', '"about":"forged"'),
       `{"rid":"x:1","event_type":"FORGET"}`,
       newEvent(two),
@@ -46,7 +47,8 @@ describe('arrivalsOf', () => {
       'only this node speaks about itself',
       'the RID is longer than 187 bytes',
       expect.stringContaining('payload.events[4].event_type'),
-      expect.stringContaining('payload.events[5].contents'),
+      'the RID is not what the grammar of https allows, or prints',
+      expect.stringContaining('payload.events[6].contents'),
     ])
   })
 

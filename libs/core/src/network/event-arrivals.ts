@@ -1,4 +1,4 @@
-import { REFERENCE_MAX_RID_BYTES, ridTypeOf } from '@koi-mcp/protocol'
+import { referenceRidProblem, ridTypeOf } from '@koi-mcp/protocol'
 import type { Item, KoiEvent, Rid } from '@koi-mcp/protocol'
 import type { Logger } from '../logger.ts'
 import type { PeerList } from '../security/peer-list.ts'
@@ -44,10 +44,11 @@ export function arrivalsOf(events: readonly Item<KoiEvent>[], source: Rid, rules
 export function problemOf(
   rid: Rid,
   source: Rid,
-  { self, peers, maxRidBytes = REFERENCE_MAX_RID_BYTES }: Omit<ArrivalRules, 'log'>,
+  { self, peers, maxRidBytes }: Omit<ArrivalRules, 'log'>,
 ): string | undefined {
   if (rid === self) return 'only this node speaks about itself'
-  if (Buffer.byteLength(rid) > maxRidBytes) return `the RID is longer than ${maxRidBytes} bytes`
+  const unfit = referenceRidProblem(rid, maxRidBytes)
+  if (unfit !== undefined) return unfit
   if (peers?.allows(source, ridTypeOf(rid)) === false)
     return `that node is not listed for ${ridTypeOf(rid)} (security.peer_types)`
   return undefined

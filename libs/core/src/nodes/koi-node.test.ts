@@ -287,6 +287,7 @@ describe('publishing', () => {
     [{ rid: 'orn:notes.note:x', contentsText: '[1]' }, /object/],
     [{ rid: 'nonsense', contents: {} }, /rid/],
     [{ rid: `orn:notes.note:${'x'.repeat(200)}`, contents: {} }, /215 bytes of UTF-8/],
+    [{ rid: 'orn:github.issue:o/r:007', contents: {} }, /grammar of orn:github.issue/],
     [{ rid: 'orn:koi-net.node:a+b', contents: {} }, /kept by the node itself/],
     [{ schema: 'Nothing', object: {} }, /no schema is named Nothing/],
     [{ some: 'thing' }, /./],

@@ -1,10 +1,11 @@
 import {
   KOI_NET_EDGE,
   KOI_NET_NODE,
-  REFERENCE_MAX_RID_BYTES,
   asRid,
   contentsOf,
   parseContents,
+  referenceRidProblem,
+  REFERENCE_MAX_RID_BYTES,
   ridTypeOf,
 } from '@koi-mcp/protocol'
 import type { Contents, Rid } from '@koi-mcp/protocol'
@@ -70,6 +71,9 @@ function checkedRid(text: string): Rid {
       `rid: is ${bytes} bytes of UTF-8, and other nodes keep at most ${REFERENCE_MAX_RID_BYTES}; shorten it`,
     )
   }
+  const problem = referenceRidProblem(rid)
+  if (problem !== undefined)
+    throw new PublishError(`rid: ${problem}; other nodes could not take it, publish under another`)
   refuseNetworkTypes(rid, 'publish another type')
   return rid
 }
