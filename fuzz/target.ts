@@ -26,9 +26,17 @@ export async function post(
   const since = performance.now()
   const { headers = { 'content-type': 'application/json' }, agent = false, localAddress } = options
   const length = 'transfer-encoding' in headers ? {} : { 'content-length': String(body.length) }
+  const all = { method: 'POST', agent, headers: { ...headers, ...length }, ...(localAddress && { localAddress }) }
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const all = { method: 'POST', agent, headers: { ...headers, ...length }, ...(localAddress && { localAddress }) }
-    request(url, all, resolve).on('error', reject).end(body)
+    const ask = () => {
+      const asked = request(url, all, resolve).on('error', (error: NodeJS.ErrnoException) => {
+        // A connection that was idle may be closed while it is taken again: that is nobody's fault.
+        if (asked.reusedSocket && error.code === 'ECONNRESET') ask()
+        else reject(error)
+      })
+      asked.end(body)
+    }
+    ask()
   })
   const read = { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) }
   return { ...read, ms: performance.now() - since }
