@@ -1,50 +1,11 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { Module } from '@nestjs/common'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CoordinatorNode, silentLogger } from '@koi-mcp/core'
-import type { LogFields, Logger } from '@koi-mcp/core'
-import { KoiMcpSettings, KnowledgeController, ServiceModule, startService } from '../src/index.ts'
 import { Peer } from './peer.ts'
 import { connectTo, sendRaw } from './raw-http.ts'
-
-@Module({})
-class CarryingModule {}
-
-interface Subject {
-  readonly url: string
-  readonly node: CoordinatorNode
-  stop(): Promise<void>
-}
-
-type Line = readonly [message: string, fields: LogFields | undefined]
-const lines: Line[] = []
-const log: Logger = { ...silentLogger, info: (message, fields) => void lines.push([message, fields]) }
-const options = { name: 'target', security: { authority: 'open' }, log } as const
-
-async function ownServer(): Promise<Subject> {
-  const node = new CoordinatorNode({ ...options, baseUrl: 'http://127.0.0.1:0/koi-net' })
-  await node.start()
-  return { url: new URL(node.baseUrl!).origin, node, stop: () => node.stop() }
-}
-
-async function service(): Promise<Subject> {
-  const settings = new KoiMcpSettings()
-  settings.node.port = 0
-  const { service: running, stop } = await startService<CoordinatorNode>(
-    {
-      role: 'coordinator',
-      createNode: ({ baseUrl }) => new CoordinatorNode({ ...options, baseUrl, listen: false }),
-      assemble: (made) => ({
-        module: { module: CarryingModule, imports: [ServiceModule.for(made)], controllers: [KnowledgeController] },
-      }),
-    },
-    settings,
-    log,
-  )
-  return { url: running.url, node: running.node, stop }
-}
+import { SUBJECTS } from './subjects.ts'
+import type { Subject } from './subjects.ts'
 
 const MIB = 1024 * 1024
 const JSON_TYPE = 'content-type: application/json\r\n'
@@ -118,10 +79,7 @@ const REFUSED: readonly (readonly [what: string, status: number, parts: readonly
   ['no body at all', 422, [head('/koi-net/rids/fetch', JSON_TYPE)]],
 ]
 
-describe.each([
-  ['a server of its own', ownServer],
-  ['a service', service],
-])('a node behind %s', (_name, start) => {
+describe.each(SUBJECTS)('a node behind %s', (_name, start) => {
   let subject: Subject
   let peer: Peer
   const ask = () => posted(peer.envelope({ type: 'fetch_rids', rid_types: [] }))
@@ -137,7 +95,7 @@ describe.each([
   afterAll(() => subject.stop())
 
   it.each(REFUSED)('refuses %s with %i, says why, and serves on', async (what, status, parts) => {
-    lines.length = 0
+    subject.lines.length = 0
     const [reply] = await sendRaw(subject.url, parts)
     expect(reply?.status).toBe(status)
     if (!what.endsWith('*')) expect(reply?.body).toMatch(/^\{/)
@@ -207,10 +165,10 @@ describe.each([
   })
 
   it('logs what it refuses', async () => {
-    lines.length = 0
+    subject.lines.length = 0
     await sendRaw(subject.url, coded('gzip', gzipSync('{}')))
     await sendRaw(subject.url, ['nonsense\r\n\r\n'])
-    expect(lines).toEqual([
+    expect(subject.lines).toEqual([
       [
         'refused a request',
         {
