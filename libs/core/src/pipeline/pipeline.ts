@@ -161,7 +161,7 @@ export class Pipeline {
     emissions: Emissions,
   ): Promise<Settled | undefined> {
     const { store, graph } = this.#options
-    const announcement = { targets: [...outputTargets(context, kobj)], asOf: graph.asOf }
+    const announcement = { targets: this.#listed(kobj.rid, outputTargets(context, kobj)), asOf: graph.asOf }
     const settled = await store.settle(lease, place, changeOf(kobj), announcement, emissions)
     if (settled !== undefined) this.#tell(kobj)
     return settled

@@ -264,6 +264,25 @@ describe('a node that is listed for some types', () => {
     await until(async () => (await node.store.outboxState()).length === 0)
   })
 
+  it('has nothing of others queued for it, though it had subscribed before the list was made', async () => {
+    const state = await folder()
+    const friend = await outsider([], { partial: true })
+    const open = await up(ProducerNode, { name: 'producer', state })
+    await friend.introduce(open)
+    await friend.subscribe(open, [NoteRID.name, SecretRID.name])
+    await open.idle()
+    await open.stop()
+
+    const node = await up(ProducerNode, { name: 'producer', state, ...notesOnly(friend) })
+    await node.idle()
+    const queued = async () => (await node.store.outboxState()).find(({ target }) => target === friend.rid)?.queued ?? 0
+    const before = await queued()
+    for (const rid of [secret, note]) await node.publish({ rid, contents: { n: 1 } })
+    await until(async () => (await node.store.readMany([secret, note])).length === 2)
+    await until(async () => (await node.store.inboxState()).pending === 0)
+    expect(await queued()).toBe(before + 1)
+  })
+
   it('is told of no others by a handler of a domain either', async () => {
     const friend = await outsider()
     class Loose extends Secrets {
