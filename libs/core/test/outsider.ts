@@ -88,13 +88,13 @@ export class Outsider {
     await this.tell(node, newEvent(bundleNow(edgeRid(node.identity.rid, this.rid), edge.value)))
   }
 
-  /** Lets the node, which has learnt what this one provides, subscribe. */
-  async approve(node: KoiNode): Promise<void> {
+  /** Lets the node, which has learnt what this one provides, subscribe; and says more in the same envelope. */
+  async approve(node: KoiNode, ...eventTexts: readonly string[]): Promise<void> {
     const subscriber = node.identity.rid
     await until(() => node.graph.edge(this.rid, subscriber) !== undefined)
     const proposed = node.graph.edge(this.rid, subscriber)!
     const edge = edgeProfileContents({ ...proposed.profile, status: 'APPROVED' })
-    await this.tell(node, updateEvent(bundleNow(proposed.rid, edge.value)))
+    await this.tell(node, updateEvent(bundleNow(proposed.rid, edge.value)), ...eventTexts)
   }
 
   /** Its profile, now. */

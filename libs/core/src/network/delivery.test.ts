@@ -122,6 +122,35 @@ const news = (...references: readonly string[]): string[] =>
   references.map((reference) => `NEW ${DATASET.of(reference)}`)
 
 describe('DeliveryWorker', () => {
+  it('keeps what waits for unknown nodes for so long, and for so many of them', async () => {
+    const { store, worker, clock, log } = await setup(0, { unknownTargetMs: 100_000, maxUnknownTargets: 2 })
+    const [old, early, late, last] = ['old', 'early', 'late', 'last'].map((name) => testIdentity(name).rid) as [
+      Rid,
+      Rid,
+      Rid,
+      Rid,
+    ]
+    const waiting = async () => (await store.outboxState()).map(({ target }) => target).sort()
+    await announce(store, testBundle('1'), [old])
+    clock.now += 99_000
+    await announce(store, testBundle('2'), [early])
+    clock.now += 1_000
+    worker.start()
+    await until(async () => (await waiting()).length === 1)
+    expect(await waiting()).toEqual([early])
+    for (const target of [late, last]) {
+      clock.now += 1
+      await announce(store, testBundle(target), [target])
+    }
+    expect(await waiting()).toHaveLength(3)
+    // The next sweep; by then nothing has waited for 100 s.
+    clock.now += 60_000
+    await until(async () => (await waiting()).length === 2)
+    expect(await waiting()).toEqual([late, last].sort())
+    const dropped = log.lines.filter(({ message }) => message.startsWith('dropped')).map(({ fields }) => fields)
+    expect(dropped).toEqual([old, early].map((peer) => ({ peer, count: 1 })))
+  })
+
   it('[OUT-1] delivers what is queued, in order and in one envelope, and it is gone', async () => {
     const { store, worker, peers } = await setup(2)
     const targets = peers.map(({ identity }) => identity.rid)

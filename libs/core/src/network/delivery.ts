@@ -4,7 +4,7 @@ import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
 import { PeerList } from '../security/peer-list.ts'
 import { NETWORK_LANE } from '../store/node-store.ts'
-import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
+import type { DeliveryBatch, DueTarget, NodeStore, OutboxTargetState } from '../store/node-store.ts'
 import type { AddressBook } from './address-book.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
 import type { BackoffOptions } from './backoff.ts'
@@ -48,6 +48,8 @@ export interface DeliveryOptions {
   readonly requestTimeoutMs?: number | undefined
   /** How long events are kept for a node that we do not know; default 7 days. */
   readonly unknownTargetMs?: number
+  /** For how many such nodes; default 10,000. */
+  readonly maxUnknownTargets?: number | undefined
 }
 
 /** For one batch: it, an empty envelope and it again; each once more behind an introduction, and on a new connection where a kept one was closed. */
@@ -231,19 +233,29 @@ export class DeliveryWorker {
     while (performance.now() < until && !signal.aborted && (await store.laneBusy(NETWORK_LANE))) await sleep(10, signal)
   }
 
+  /** Nodes that went may come back, and hear then that their edges are gone; but not all of an endless stream. */
   async #forgetStale(): Promise<void> {
-    const { store, graph, addressOf, peers, log, clock, unknownTargetMs = 7 * 24 * 3_600_000 } = this.#options
-    for (const { target, oldestAt, queued } of await store.outboxState()) {
+    const { store, graph, addressOf, peers, log, clock } = this.#options
+    const { unknownTargetMs = 7 * 24 * 3_600_000, maxUnknownTargets = 10_000 } = this.#options
+    const unknown: OutboxTargetState[] = []
+    for (const state of await store.outboxState()) {
+      const { target, queued } = state
       if (peers?.has(target) === false) {
         await store.dropDeliveries(target)
         log.warn('dropped what was queued for a node that is not listed', { peer: target, count: queued })
-        continue
-      }
-      const known = graph.profile(target) !== undefined || addressOf(target) !== undefined
-      if (known || clock() - oldestAt < unknownTargetMs) continue
-      await store.dropDeliveries(target)
-      log.warn('dropped what waited too long for an unknown node', { peer: target, count: queued })
+      } else if (graph.profile(target) === undefined && addressOf(target) === undefined) unknown.push(state)
     }
+    const youngestFirst = unknown.sort((one, other) => other.oldestAt - one.oldestAt)
+    const stale = youngestFirst.filter(
+      ({ oldestAt }, index) => index >= maxUnknownTargets || clock() - oldestAt >= unknownTargetMs,
+    )
+    for (const { target } of stale) {
+      await store.dropDeliveries(target)
+      this.#reportedUnknown.delete(target)
+    }
+    if (stale.length === 0) return
+    const fields = { peer: stale[0]?.target, count: stale.length }
+    log.warn('dropped what waited too long for unknown nodes, or for too many of them', fields)
   }
 }
 

@@ -111,6 +111,7 @@ export function assembleNode(material: NodeMaterial) {
     graph,
     addressOf,
     peers,
+    maxUnknownTargets: network.maxNodes,
     ownProfileEvent: () => profileEvents.introduction(),
     requestTimeoutMs: network.requestTimeoutMs,
     log,

@@ -174,6 +174,32 @@ describe('a coordinator', () => {
   })
 })
 
+describe('a provider', () => {
+  it('is believed in the same envelope that approves what this node asked of it', async () => {
+    const { reader } = await network()
+    const provider = await outsider([NoteRID.name])
+    await provider.introduce(reader)
+    const notes = Array.from({ length: 50 }, (_, index) => bundleNow(NoteRID.of(`early ${index}`), { index }))
+    await provider.approve(reader, ...notes.map(newEvent))
+    for (const { manifest } of notes) expect(await textOf(reader, manifest.rid)).toBeDefined()
+    expect(reader.warnings()).toEqual([])
+  })
+
+  it('that is met anew is caught up with, for all that was dropped until it was asked again', async () => {
+    const { reader } = await network()
+    const provider = await outsider([NoteRID.name])
+    await provider.introduce(reader)
+    await provider.approve(reader)
+    const rid = NoteRID.of('meanwhile')
+    const bundle = bundleNow(rid, { n: 1 })
+    provider.holds.set(rid, bundle)
+    const again = newEvent(provider.profileBundle())
+    await provider.tell(reader, newEvent(bundle), forgetText(provider.rid), again)
+    await provider.approve(reader)
+    await until(async () => (await textOf(reader, rid)) === '{"n":1}')
+  })
+})
+
 describe('a node with a new key', () => {
   it('changes what it published under the old one, once that said goodbye', async () => {
     const { reader } = await network()
