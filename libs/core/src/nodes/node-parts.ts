@@ -55,7 +55,7 @@ export type NodeParts = ReturnType<typeof assembleNode>
 
 const MAX_ATTEMPTS = 3
 const BACKOFF_FACTOR = 1.5
-const LANES_AT_ONCE = 64
+const LANES_AT_ONCE = 128
 
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {

@@ -42,6 +42,21 @@ describe('GroupCommit', () => {
     expect(rows()).toContain(6)
   })
 
+  it('undoes what a failed step did, and nothing of the others', async () => {
+    let runs = 0
+    const failing = commits.submit(() => {
+      runs += 1
+      db.run('INSERT INTO t VALUES (7)')
+      throw new Error('half way')
+    })
+    const steps = [insert(1), failing, insert(2), insert(1), insert(3)]
+    expect(await outcomes(steps)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled'])
+    expect(rows()).toEqual([1, 2, 3])
+    expect(reports).toEqual([{ steps: 5, written: 3 }])
+    // Once with the others, and once more with a savepoint.
+    expect(runs).toBe(2)
+  })
+
   it('runs the others again when a step costs the whole transaction', async () => {
     const lose = commits.submit(() => {
       db.exec('ROLLBACK')

@@ -197,7 +197,7 @@ describe('openSqliteStore', () => {
     it('are bounded in rows', async () => {
       const commits: number[] = []
       const store = await open({ path: ':memory:', onCommit: ({ steps }) => commits.push(steps) })
-      const many = Array.from({ length: 400 }, (_, index) => arrivalOf(`${index}`))
+      const many = Array.from({ length: 800 }, (_, index) => arrivalOf(`${index}`))
       await Promise.all([many, many, many, [arrivalOf('last')]].map((arrivals) => store.accept(arrivals)))
       expect(commits.reduce((sum, steps) => sum + steps)).toBe(4)
       expect(Math.max(...commits)).toBeLessThan(3)
