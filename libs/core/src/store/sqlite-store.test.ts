@@ -1,9 +1,19 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { asRid, contentsOf, generateBundle } from '@koi-mcp/protocol'
@@ -81,6 +91,15 @@ describe('openSqliteStore', () => {
       await expect(refused).rejects.toThrow(`${path} is in use by process ${child.pid}: stop that one first`)
       await kill(child)
       await (await open()).setValue('k', 'v')
+    })
+
+    it('alone may read and write it, in a folder that others may look into', async () => {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+      const store = await open()
+      await store.setValue('k', 'v')
+      const files = readdirSync(dirname(path))
+      expect(files.sort()).toEqual(['', '-wal', '.lock', '.owner'].map((end) => `knowledge.db${end}`).sort())
+      for (const name of files) expect(statSync(join(dirname(path), name)).mode & 0o777).toBe(0o600)
     })
 
     it('leaves no note and no other file behind when it closes', async () => {

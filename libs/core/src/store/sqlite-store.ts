@@ -13,7 +13,7 @@ import { checkFormat, createLeaseTables, migrate } from './sqlite-schema.ts'
 import { SqliteNodeStore } from './sqlite-node-store.ts'
 import { markDamaged, recheckDamaged } from './store-damage.ts'
 import { examineFiles } from './store-file.ts'
-import { lockFile, lockStore, noteOwner, removeNote } from './store-lock.ts'
+import { begin, lockFile, lockStore, noteOwner, removeNote } from './store-lock.ts'
 import { LogDamage } from './wal-file.ts'
 
 const MEMORY = ':memory:'
@@ -60,6 +60,7 @@ function open(options: SqliteStoreOptions): FileStore {
   const lock = lockStore(path)
   try {
     examine(path, options)
+    begin(path)
     return openDatabase(path, options, () => lock.close())
   } catch (error) {
     lock.close()

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { StoreError } from './node-store.ts'
 import { SqliteDatabase } from './sqlite-database.ts'
@@ -10,6 +10,7 @@ import { SqliteDatabase } from './sqlite-database.ts'
  * @throws StoreError BUSY, naming the owner where it is known
  */
 export function lockStore(path: string): SqliteDatabase {
+  begin(`${path}.lock`)
   const lock = new SqliteDatabase(`${path}.lock`)
   try {
     // Nothing is ever written to it, not even a journal: a full disk keeps nobody from the lock.
@@ -30,6 +31,15 @@ export function lockFile(db: SqliteDatabase, path: string): void {
     db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT')
   } catch (error) {
     throw explained(error, path)
+  }
+}
+
+/** Begins a file for this user alone, whatever the folder lets others do; what SQLite makes beside it has its mode. */
+export function begin(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch {
+    // It is there already; or SQLite says what is wrong with the place.
   }
 }
 
