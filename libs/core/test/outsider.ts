@@ -33,6 +33,8 @@ export class Outsider {
   queued: string[] = []
   /** Answers 503 to whatever it is told. */
   away = false
+  /** What it answers instead of the truth. */
+  lie: ((truth: Answer, caller: Rid) => Answer) | undefined
   /** Paths it was called at, behind its base URL. */
   readonly calls: string[] = []
   /** Events it was told. */
@@ -49,7 +51,10 @@ export class Outsider {
     const server = await testServer()
     const baseUrl = partial ? undefined : `${server.origin}/koi-net`
     const outsider = new Outsider(testIdentity('outsider', baseUrl, provides), () => server.close())
-    server.answer = ({ path, body }) => outsider.#answer(path.replace('/koi-net', ''), body)
+    server.answer = ({ path, body }) => {
+      const truth = outsider.#answer(path.replace('/koi-net', ''), body)
+      return outsider.lie === undefined ? truth : outsider.lie(truth, parseEnvelope(body).source_node)
+    }
     return outsider
   }
 

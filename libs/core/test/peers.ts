@@ -1,5 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import {
   contentsOf,
   defineRidType,
@@ -35,6 +37,8 @@ export interface Answer {
   readonly headers?: Record<string, string>
   /** The answer is never finished. */
   readonly hangs?: boolean
+  /** Follows behind `body`. */
+  readonly more?: AsyncIterable<string | Uint8Array>
   readonly over?: (sent: boolean) => unknown
 }
 
@@ -49,11 +53,13 @@ export async function testServer(
       const got = { method: request.method ?? '', path: request.url ?? '', body: Buffer.concat(chunks) }
       requests.push(got)
       void (async () => {
-        const { status, body, headers, hangs, over } = await self.answer(got)
+        const { status, body, headers, hangs, more, over } = await self.answer(got)
         response.on('close', () => over?.(response.writableFinished))
         response.writeHead(status, headers)
-        if (hangs) response.write(body)
+        if (hangs || more !== undefined) response.write(body)
         else response.end(body)
+        // It fails when the caller has enough.
+        if (more !== undefined) pipeline(Readable.from(more), response).catch(() => undefined)
       })()
     })
   })

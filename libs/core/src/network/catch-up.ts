@@ -35,7 +35,13 @@ export async function catchUp(
 ): Promise<number> {
   const { client, log } = options
   const listed = await client.fetchRids(node, ridTypes)
-  const wanted = [...new Set(listed)].filter((rid) => isWanted(rid, node, ridTypes, options))
+  const asked = [...new Set(listed)].filter((rid) => ridTypes.length === 0 || ridTypes.includes(ridTypeOf(rid)))
+  const wanted = asked.filter((rid) => problemOf(rid, node, options) === undefined)
+  const leftOut = asked.find((rid) => rid !== options.self && problemOf(rid, node, options) !== undefined)
+  if (leftOut !== undefined) {
+    const fields = { peer: node, rid: leftOut.slice(0, 300), error: problemOf(leftOut, node, options) }
+    log.warn('left out of catching up', { ...fields, count: asked.length - wanted.length })
+  }
   let accepted = 0
   for (const chunk of chunks(wanted, RIDS_AT_ONCE)) {
     if (signal.aborted) break
@@ -47,14 +53,6 @@ export async function catchUp(
   }
   log.info('caught up', { peer: node, listed: listed.length, count: accepted })
   return accepted
-}
-
-function isWanted(rid: Rid, node: Rid, ridTypes: readonly string[], options: CatchUpOptions): boolean {
-  if (ridTypes.length > 0 && !ridTypes.includes(ridTypeOf(rid))) return false
-  const problem = problemOf(rid, node, options)
-  if (problem !== undefined && rid !== options.self)
-    options.log.warn('left out of catching up', { rid: rid.slice(0, 300), error: problem })
-  return problem === undefined
 }
 
 /** Those of the RIDs that are not cached here, or that the node has another and newer state of. */

@@ -350,6 +350,31 @@ describe('DeliveryWorker', () => {
     expect(clock.now).toBe(1_700_000_000_000)
   })
 
+  it('keeps room for others when those that failed do not answer', async () => {
+    const { store, worker, peers, clock } = await setup(10, {
+      concurrency: 8,
+      backoff: { baseMs: 1, factor: 1, capMs: 1 },
+    })
+    const [healthy, ...failing] = peers
+    const ended = Promise.withResolvers<Answer>()
+    opened.push(() => Promise.resolve(ended.resolve(OK)))
+    for (const { server } of failing) server.answer = () => ({ status: 500, body: '' })
+    await announce(
+      store,
+      testBundle('1'),
+      failing.map(({ identity }) => identity.rid),
+    )
+    worker.start()
+    await until(async () => (await store.outboxState()).every(({ failures }) => failures > 0))
+    for (const { server } of failing) server.answer = () => ended.promise
+    clock.now += 1_000
+    const called = () => failing.filter(({ server }) => server.requests.length > 1).length
+    await until(() => called() === 2)
+    await announce(store, testBundle('2'), [healthy.identity.rid])
+    await until(() => healthy.server.requests.length === 1)
+    expect(called()).toBe(2)
+  })
+
   it('finds the nodes that it can call behind any number of those that it cannot', async () => {
     const { store, worker, graph, peers } = await setup(1)
     const [{ server, identity }] = peers

@@ -42,7 +42,7 @@ export interface DeliveryOptions {
   readonly lingerMs?: number
   /** How long a first delivery waits for the handshake it belongs to; default 1 s. */
   readonly handshakeWaitMs?: number
-  /** Targets delivered to at the same time; default 16. */
+  /** Targets delivered to at the same time; default 32. */
   readonly concurrency?: number
   /** The client's, in milliseconds; default 30 s. A batch is held for as long as all calls that are made for it may take. */
   readonly requestTimeoutMs?: number | undefined
@@ -70,6 +70,8 @@ export class DeliveryWorker {
   readonly #backoff: BackoffOptions
   readonly #owner = `delivery-${crypto.randomUUID()}`
   readonly #inFlight = new Map<Rid, Promise<void>>()
+  /** Those of them that failed before: a quarter at most, for they may hang again until they time out. */
+  readonly #retried = new Set<Rid>()
   /** The profile each target had when we last delivered to it: another one means a new handshake. */
   readonly #met = new Map<Rid, unknown>()
   readonly #reportedUnknown = new Set<Rid>()
@@ -135,12 +137,17 @@ export class DeliveryWorker {
   }
 
   async #startDue(signal: AbortSignal): Promise<void> {
-    const { concurrency = 16 } = this.#options
-    for await (const target of this.#deliverable()) {
+    const { concurrency = 32 } = this.#options
+    for await (const { target, failures } of this.#deliverable()) {
       if (this.#inFlight.size >= concurrency) return
       if (signal.aborted) return
+      if (failures > 0) {
+        if (this.#retried.size >= concurrency / 4) continue
+        this.#retried.add(target)
+      }
       const flight = this.#deliverAll(target, signal).finally(() => {
         this.#inFlight.delete(target)
+        this.#retried.delete(target)
         this.#wake.now()
       })
       this.#inFlight.set(target, flight)
@@ -148,12 +155,12 @@ export class DeliveryWorker {
   }
 
   /** Due targets that we can call and are not calling, behind any number of those that we cannot. */
-  async *#deliverable(): AsyncGenerator<Rid, void> {
+  async *#deliverable(): AsyncGenerator<DueTarget, void> {
     let page: readonly DueTarget[]
     let last: DueTarget | undefined
     do {
       page = await this.#options.store.dueTargets(PAGE, last)
-      for (const { target } of page) if (!this.#inFlight.has(target) && this.#isReachable(target)) yield target
+      for (const due of page) if (!this.#inFlight.has(due.target) && this.#isReachable(due.target)) yield due
       last = page.at(-1)
     } while (page.length === PAGE)
   }

@@ -87,6 +87,22 @@ describe('Handshaker', () => {
     expect(arrival?.eventType).toBeUndefined()
   })
 
+  it('tries again when the contact takes the handshake and then tells nothing of itself', async () => {
+    const { server, contact, graph, handshaker, log } = await setup()
+    server.answer = ({ path }) => {
+      if (path === '/koi-net/bundles/fetch') return { status: 200, body: 'nonsense' }
+      if (server.requests.filter((request) => request.path === path).length === 3) {
+        graph.observe(contact.rid, nodeProfileContents(contact.profile))
+      }
+      return { status: 200, body: 'null' }
+    }
+    await handshaker.start(contact.rid, signal)
+    expect(server.requests.filter(({ path }) => path === '/koi-net/events/broadcast')).toHaveLength(3)
+    expect(log.lines.filter(({ level }) => level === 'warn').map(({ fields }) => fields)).toEqual([
+      { peer: contact.rid, error: 'it took the handshake, but does not tell its profile' },
+    ])
+  })
+
   it('waits for the answer of a coordinator before it asks', async () => {
     const { server, contact, graph, handshaker } = await setup(60_000)
     const started = handshaker.start(contact.rid, signal)

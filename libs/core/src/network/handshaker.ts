@@ -55,8 +55,8 @@ export class Handshaker {
     for (let failures = 1; !signal.aborted; failures++) {
       try {
         await this.handshakeWith(contact)
-        await this.#meet(contact, signal)
-        return
+        if (await this.#meet(contact, signal)) return
+        throw new Error('it took the handshake, but does not tell its profile')
       } catch (error) {
         if (clock() - saidAt >= SAY_AGAIN_MS && !signal.aborted) {
           log.warn('the handshake did not work, trying again until it does', { peer: contact, error: messageOf(error) })
@@ -67,16 +67,17 @@ export class Handshaker {
     }
   }
 
-  /** Waits for the contact's profile, and fetches it when it does not come. */
-  async #meet(contact: Rid, signal: AbortSignal): Promise<void> {
+  /** Waits for the contact's profile, and fetches it when it does not come. False when there is none. */
+  async #meet(contact: Rid, signal: AbortSignal): Promise<boolean> {
     const { graph, answerMs = 5_000 } = this.#options
     const until = performance.now() + answerMs
     while (graph.profile(contact) === undefined && performance.now() < until && !signal.aborted) await sleep(20, signal)
-    if (graph.profile(contact) !== undefined || signal.aborted) return
+    if (graph.profile(contact) !== undefined || signal.aborted) return true
     const bundle = await this.#profileOf(contact)
-    if (bundle === undefined) return
+    if (bundle === undefined) return false
     const { manifest, contents } = bundle
     await this.#options.store.accept([{ rid: contact, manifest, contents, source: contact }])
+    return true
   }
 
   async #profileOf(contact: Rid): Promise<Bundle | undefined> {

@@ -118,6 +118,18 @@ describe('HttpPeerClient', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(3)
   })
 
+  it('says of a few of many bad items what is wrong, and how many there are', async () => {
+    const nonsense = Array.from({ length: 5_000 }, () => '"nonsense"').join(',')
+    const { client, peer, log } = await setup(({ us, peer }) => ({
+      status: 200,
+      body: envelopeOf(peer, us.rid, `{"type":"rids_payload","rids":[${nonsense}]}`),
+    }))
+    expect(await client.fetchRids(peer.rid, [])).toEqual([])
+    const warnings = log.lines.filter(({ level }) => level === 'warn')
+    expect(warnings).toHaveLength(11)
+    expect(warnings.at(-1)).toMatchObject({ fields: { peer: peer.rid, count: 4_990 } })
+  })
+
   it.each([
     ['unknown_node', 'UNKNOWN_NODE', true],
     ['invalid_key', 'INVALID_KEY', false],

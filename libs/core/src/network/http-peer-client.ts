@@ -46,6 +46,9 @@ export interface HttpPeerClientOptions {
   readonly signal?: AbortSignal
 }
 
+/** Lines for one reply. */
+const LOGGED = 10
+
 type ReplyType<P extends EndpointPath> = (typeof ENDPOINTS)[P]['response']
 
 /** Calls other nodes over HTTP. Everything it rejects with is a `PeerError`. */
@@ -93,11 +96,13 @@ export class HttpPeerClient implements PeerClient {
 
   /** The items that could be read; what is wrong with the others goes to the log. */
   #sound<T>(node: Rid, items: readonly Item<T>[]): readonly T[] {
-    return items.flatMap((item) => {
-      if (item.error === undefined) return [item.ok]
-      this.#options.log.warn('left out of a reply', { peer: node, rid: item.rid, error: item.error.message })
-      return []
-    })
+    const { log } = this.#options
+    const bad = items.filter((item) => item.error !== undefined)
+    for (const { rid, error } of bad.slice(0, LOGGED)) {
+      log.warn('left out of a reply', { peer: node, rid: rid?.slice(0, 300), error: error.message })
+    }
+    if (bad.length > LOGGED) log.warn('left out more of the same reply', { peer: node, count: bad.length - LOGGED })
+    return items.flatMap((item) => (item.error === undefined ? [item.ok] : []))
   }
 
   async #ask<P extends EndpointPath & Replying>(

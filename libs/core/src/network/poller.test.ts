@@ -35,7 +35,6 @@ function setup(neighbors: readonly Rid[], change: Partial<PollerOptions> = {}) {
     },
     firstContact: () => contact.rid,
     log,
-    clock: Date.now,
     intervalMs: 1,
     ...change,
   })
@@ -52,6 +51,27 @@ describe('Poller', () => {
       { rid: manifest.rid, eventType: 'NEW', manifest, contents: expect.anything(), source: full.rid },
     ])
     expect(accepted).toMatchObject([{ contents: { text: contents.text } }])
+  })
+
+  it('goes on asking the others while a neighbour does not answer, and that one no second time', async () => {
+    const second = testIdentity('second', 'http://second.example/koi-net')
+    const polled: Rid[] = []
+    const { poller } = setup([full.rid, second.rid], {
+      graph: { neighbors: () => [full.rid, second.rid], profile: () => full.profile },
+      client: {
+        pollEvents: (node) => {
+          polled.push(node)
+          return node === full.rid && !stop.signal.aborted ? stopped : Promise.resolve([])
+        },
+      },
+    })
+    const stop = new AbortController()
+    const stopped = new Promise<[]>((resolve) => stop.signal.addEventListener('abort', () => resolve([])))
+    const running = poller.run(stop.signal)
+    await until(() => polled.filter((node) => node === second.rid).length >= 3)
+    expect(polled.filter((node) => node === full.rid)).toEqual([full.rid])
+    stop.abort()
+    await running
   })
 
   it('asks the first contact while it has no neighbours', async () => {

@@ -1,5 +1,4 @@
 import type { Rid } from '@koi-mcp/protocol'
-import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
 import type { PeerList } from '../security/peer-list.ts'
@@ -19,7 +18,6 @@ export interface PollerOptions {
   /** Polled for as long as no neighbour is known. */
   readonly firstContact: () => Rid | undefined
   readonly log: Logger
-  readonly clock: Clock
   readonly maxRidBytes?: number | undefined
   readonly peers?: PeerList | undefined
   /** From the start of one round to the start of the next, in milliseconds; default 5 s, as the reference. */
@@ -33,28 +31,31 @@ export class Poller {
   readonly #options: PollerOptions
   /** Nodes whose last poll failed, so that it is said once. */
   readonly #failing = new Set<Rid>()
+  readonly #polls = new Map<Rid, Promise<void>>()
 
   constructor(options: PollerOptions) {
     this.#options = options
   }
 
-  /** Polls until the signal aborts. Never rejects. */
+  /** Polls until the signal aborts. Never rejects. A neighbour that takes its time keeps no other waiting. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log, intervalMs = 5_000 } = this.#options
+    const { log, intervalMs = 5_000 } = this.#options
     while (!signal.aborted) {
-      const startedAt = clock()
-      try {
-        await this.pollAll(signal)
-      } catch (error) {
-        log.error('polled events could not be kept', { error })
-      }
-      await sleep(Math.max(0, intervalMs - (clock() - startedAt)), signal)
+      this.pollAll(signal).catch((error: unknown) => log.error('polled events could not be kept', { error }))
+      await sleep(intervalMs, signal)
     }
+    await Promise.allSettled(this.#polls.values())
   }
 
-  /** One round: all neighbours at the same time. @throws what the store throws */
+  /** One round: all neighbours at the same time, but those that have not answered yet. @throws what the store throws */
   async pollAll(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#targets().map((node) => this.#poll(node, signal)))
+    const idle = this.#targets().filter((node) => !this.#polls.has(node))
+    const polls = idle.map((node) => {
+      const poll = this.#poll(node, signal).finally(() => this.#polls.delete(node))
+      this.#polls.set(node, poll)
+      return poll
+    })
+    await Promise.all(polls)
   }
 
   #targets(): readonly Rid[] {

@@ -127,7 +127,6 @@ export function assembleNode(material: NodeMaterial) {
     firstContact: () => contact?.known?.rid,
     peers,
     log,
-    clock: steady,
     intervalMs: network.pollIntervalMs ?? 5_000,
   })
   const adapterRunner = new AdapterRunner({

@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts'
 import type { LaneLease, NodeStore, PendingArrival, TakenLane } from '../store/node-store.ts'
 import { LeaseLostError } from '../store/node-store.ts'
 import type { Pipeline } from './pipeline.ts'
+import { NotNowError } from './source-fetch.ts'
 
 export interface InboxWorkerOptions {
   readonly store: NodeStore
@@ -160,6 +161,11 @@ export class InboxWorker {
       return (await pipeline.run(lease, arrival)) ? 'next' : 'given back'
     } catch (error) {
       if (this.#stopped) return 'waits' // Cut off, maybe: the next start runs it again.
+      if (error instanceof NotNowError) {
+        const failure = { error: error.message, dueAt: Math.ceil(clock() + error.delayMs), countAttempt: false }
+        await store.retryLater(lease, arrival.place, failure)
+        return 'waits'
+      }
       if (!(error instanceof TransientError)) throw error
       const attempt = arrival.attempts + 1
       const dueAt = Math.ceil(clock() + (error.delayMs ?? this.#backoff(attempt)))

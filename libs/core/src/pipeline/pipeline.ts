@@ -6,7 +6,6 @@ import type { NetworkGraph } from '../graph/network-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import type { PeerClient } from '../network/peer-client.ts'
-import { PeerError } from '../network/peer-client.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import { LeaseLostError, NETWORK_LANE, StoreError } from '../store/node-store.ts'
 import type {
@@ -18,12 +17,14 @@ import type {
   PendingArrival,
   Settled,
 } from '../store/node-store.ts'
+import { laneOf } from '../store/lanes.ts'
 import { EmissionCollector } from './emissions.ts'
 import type { HandlerChain } from './handler-chain.ts'
 import { HandlerType, STOP_CHAIN } from './handler.ts'
 import { basicNetworkOutputFilter, outputTargets } from './handlers/basic-handlers.ts'
 import type { ProcessorContext, StopChain } from './handler.ts'
 import type { KnowledgeObject } from './knowledge-object.ts'
+import { NotNowError, SourceFetch } from './source-fetch.ts'
 
 export interface PipelineOptions {
   readonly handlers: HandlerChain
@@ -72,9 +73,11 @@ const DAY_MS = 24 * 3_600_000
  */
 export class Pipeline {
   readonly #options: PipelineOptions
+  readonly #sources: SourceFetch
 
   constructor(options: PipelineOptions) {
     this.#options = options
+    this.#sources = new SourceFetch(options.client)
   }
 
   /**
@@ -118,6 +121,7 @@ export class Pipeline {
     emitted: EmissionCollector,
   ): Promise<Settled | undefined> {
     const { handlers, store, graph } = this.#options
+    if (lease.lane !== laneOf(at.kobj.rid)) return this.#bring(at.kobj, emitted)
     // Nodes and edges are judged by those before them, whichever process of this node took them in.
     if (lease.lane === NETWORK_LANE) await graph.follow(store)
     if (at.phase === 'received') {
@@ -144,6 +148,12 @@ export class Pipeline {
     }
     await handlers.run(HandlerType.Final, at.kobj, context, handlerEnded)
     return undefined
+  }
+
+  /** A node or an edge that was told without contents: once they are here it takes its place in the lane that all of those share. */
+  async #bring({ rid, eventType, source }: KnowledgeObject, emitted: EmissionCollector): Promise<undefined> {
+    const bundle = source && (await this.#sources.bundle(source, rid))
+    if (bundle !== undefined) emitted.push({ rid, eventType, source, ...bundle })
   }
 
   /** Behind the cache nobody waits for it but the subscribers. Nodes and edges decide who those are: they go step by step. */
@@ -231,33 +241,15 @@ export class Pipeline {
 
   async #withManifest(kobj: KnowledgeObject): Promise<KnowledgeObject | undefined> {
     if (kobj.manifest !== undefined) return kobj
-    const { source, rid } = kobj
-    if (source === undefined) return undefined
-    const { manifests } = await this.#fetch(() => this.#options.client.fetchManifests(source, { rids: [rid] }))
-    const manifest = manifests.find((candidate) => candidate.rid === rid)
+    const manifest = kobj.source && (await this.#sources.manifest(kobj.source, kobj.rid))
     return manifest && { ...kobj, manifest }
   }
 
   async #withContents(kobj: KnowledgeObject): Promise<KnowledgeObject | undefined> {
     if (kobj.contents !== undefined) return kobj
-    const { source, rid } = kobj
-    if (source === undefined) return undefined
-    const { bundles } = await this.#fetch(() => this.#options.client.fetchBundles(source, [rid]))
-    const bundle = bundles.find((candidate) => candidate.manifest.rid === rid)
     // The source's bundle counts: it may be newer than the manifest that announced it.
-    return bundle && { ...kobj, manifest: bundle.manifest, contents: bundle.contents }
-  }
-
-  async #fetch<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      return await call()
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      const message = `could not fetch from ${error.peer}: ${error.message}`
-      throw error.retryable
-        ? new TransientError(message, { cause: error })
-        : new PermanentError(message, { cause: error })
-    }
+    const bundle = kobj.source && (await this.#sources.bundle(kobj.source, kobj.rid))
+    return bundle && { ...kobj, ...bundle }
   }
 
   #context(arrival: PendingArrival, emitted: EmissionCollector): ProcessorContext {
@@ -284,7 +276,7 @@ export class Pipeline {
 function isToBeTriedAgain(error: unknown, { attempt, maxAttempts, signal }: ProcessorContext): boolean {
   if (signal.aborted) return true
   if (error instanceof TransientError) return attempt < maxAttempts
-  return error instanceof StoreError || error instanceof LeaseLostError
+  return error instanceof StoreError || error instanceof LeaseLostError || error instanceof NotNowError
 }
 
 function fromArrival(arrival: PendingArrival): KnowledgeObject {

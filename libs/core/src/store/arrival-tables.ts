@@ -2,7 +2,7 @@ import { formatTimestamp, generateManifest, parseTimestamp } from '@koi-mcp/prot
 import type { Manifest } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { Wake } from './group-commit.ts'
-import { laneOf } from './lanes.ts'
+import { laneOfArrival } from './lanes.ts'
 import type { Accepted, NewArrival, OnceKey } from './node-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { storedManifest } from './stored-rows.ts'
@@ -41,7 +41,7 @@ export class ArrivalTables {
       const manifest = arrival.source === undefined ? this.#ownManifest(arrival, now) : arrival.manifest
       return this.#db.run(
         INSERT,
-        laneOf(arrival.rid),
+        laneOfArrival(arrival),
         now,
         arrival.rid,
         arrival.eventType ?? null,

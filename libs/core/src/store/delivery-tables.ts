@@ -18,7 +18,7 @@ export interface TakeOptions {
 /** Rows looked at in one go while a batch is put together. */
 const PAGE = 100
 /** Stands before every target. */
-const FIRST: DueTarget = { target: '' as Rid, dueAt: 0 }
+const FIRST = { target: '' as Rid, dueAt: 0 }
 
 /**
  * Batches on their way: one at a time for each target, under a lease. Only a target that failed waits for its moment; what the clock said when
@@ -37,10 +37,10 @@ export class DeliveryTables {
     this.#outbox = outbox
   }
 
-  dueTargets(limit: number, after: DueTarget = FIRST): DueTarget[] {
+  dueTargets(limit: number, after: Pick<DueTarget, 'target' | 'dueAt'> = FIRST): DueTarget[] {
     const now = this.#clock()
     return this.#db.all<DueTarget>(
-      `SELECT target, due_at AS dueAt FROM outbox_targets
+      `SELECT target, due_at AS dueAt, failures FROM outbox_targets
        WHERE (due_at, target) > (?, ?) AND (due_at <= ? OR failures = 0)
          AND target NOT IN (SELECT target FROM delivery_leases WHERE expires_at > ?)
        ORDER BY due_at, target LIMIT ?`,

@@ -118,7 +118,7 @@ export interface NodeStore {
    * Subscribers with queued events whose next attempt is due and that nobody else is delivering to, the longest due first; those behind `after`, which
    * was given here before, when there may be more than `limit`.
    */
-  dueTargets(limit: number, after?: DueTarget): Promise<readonly DueTarget[]>
+  dueTargets(limit: number, after?: Pick<DueTarget, 'target' | 'dueAt'>): Promise<readonly DueTarget[]>
   /** When the next target that waits, or is being delivered to, is to be had (ms since the epoch); those due now do not count. */
   nextDeliveryAt(): Promise<number | undefined>
   /**
@@ -149,7 +149,10 @@ export interface NodeStore {
   close(): Promise<void>
 }
 
-/** The lane of everything about nodes and edges: they depend on each other, so they share one. Any other RID is its own lane. */
+/**
+ * The lane of everything about nodes and edges: they depend on each other, so they share one. Any other RID is its own lane; so is that of a node or
+ * an edge another node told of without its contents.
+ */
 export const NETWORK_LANE = 'koi-net'
 
 /** An event on its way into the node. `source` is the node that sent it; absent = this node itself (internal). */
@@ -266,6 +269,8 @@ export interface DueTarget {
   readonly target: Rid
   /** Milliseconds since the epoch. */
   readonly dueAt: number
+  /** Failed deliveries in a row so far. */
+  readonly failures: number
 }
 
 export interface DeliveryBatch {

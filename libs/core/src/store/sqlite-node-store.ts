@@ -195,7 +195,7 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.onWake(listener)
   }
 
-  dueTargets(limit: number, after?: port.DueTarget): Promise<readonly port.DueTarget[]> {
+  dueTargets(limit: number, after?: Pick<port.DueTarget, 'target' | 'dueAt'>): Promise<readonly port.DueTarget[]> {
     return read(() => this.#deliveries.dueTargets(limit, after))
   }
 

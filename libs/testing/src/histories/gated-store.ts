@@ -19,7 +19,7 @@ const UNDER_A_LEASE = new Set([
 ])
 
 /** Looks for work: where they find none, failing behind them is failing before them. */
-const LOOKS = new Set(['takeLane', 'dueTargets', 'takeDeliveries'])
+const LOOKS = new Set(['takeLanes', 'dueTargets', 'takeDeliveries'])
 
 const outage = () => new StoreError('UNAVAILABLE', 'the store is away')
 const lost = () => new LeaseLostError('the lease is lost')

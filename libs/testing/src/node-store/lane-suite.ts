@@ -36,6 +36,20 @@ export function describeLanes(test: StoreUnderTest): void {
       expect(new Set([...taken, ...rest].map(({ lease }) => lease.token)).size).toBe(3)
     })
 
+    it('hold up no node for one whose contents have to be fetched', async () => {
+      const { manifest } = bundleOf(OTHER_PEER)
+      await test.store.accept([
+        { rid: OTHER_PEER, eventType: 'NEW', source: PEER },
+        { rid: OTHER_PEER, eventType: 'NEW', manifest, source: PEER },
+        arrivalOf(bundleOf(PEER)),
+        { rid: OTHER_PEER, eventType: 'FORGET', source: PEER },
+      ])
+      const leases = [await test.lease('w1'), await test.lease('w2')]
+      expect(leases.map((lease) => lease.lane)).toEqual([OTHER_PEER, NETWORK_LANE])
+      expect(await test.store.takeLanes('w3', LEASE_MS, 1)).toEqual([])
+      expect((await test.next(leases[1]!)).rid).toBe(PEER)
+    })
+
     it('have their work due at once, also when the clock is set back', async () => {
       await test.store.accept([arrivalOf(bundleOf(dataset('a')))])
       test.now -= 3_600_000

@@ -207,12 +207,14 @@ export function describeOutbox(test: StoreUnderTest): void {
       await test.store.deliveriesFailed(await taken(e), { error: 'away', dueAt: test.now + 1 })
       const first = await test.store.dueTargets(2)
       expect(first).toEqual([
-        { target: c, dueAt: START },
-        { target: a, dueAt: test.now },
+        { target: c, dueAt: START, failures: 0 },
+        { target: a, dueAt: test.now, failures: 0 },
       ])
       await take(b)
-      expect(await test.store.dueTargets(2, first[1])).toEqual([{ target: d, dueAt: test.now }])
+      expect(await test.store.dueTargets(2, first[1])).toEqual([{ target: d, dueAt: test.now, failures: 0 }])
       expect(await test.store.dueTargets(2, { target: d, dueAt: test.now })).toEqual([])
+      test.now += 1
+      expect((await test.store.dueTargets(9)).at(-1)).toEqual({ target: e, dueAt: test.now, failures: 1 })
     })
 
     it('does not wait because the clock was set back', async () => {
