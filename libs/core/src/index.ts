@@ -79,6 +79,9 @@ export type { KnowledgeObject } from './pipeline/knowledge-object.ts'
 export type { AuthorityMode } from './security/authority.ts'
 export { Pipeline } from './pipeline/pipeline.ts'
 export { Subscriptions } from './pipeline/subscriptions.ts'
+export type { TakeOptions } from './store/delivery-tables.ts'
+export type { Wake } from './store/group-commit.ts'
+export { laneOf } from './store/lanes.ts'
 export { LeaseLostError, NETWORK_LANE, NO_EMISSIONS, StoreError } from './store/node-store.ts'
 export type {
   Accepted,
@@ -101,5 +104,18 @@ export type {
   StoredBundle,
   TakenLane,
 } from './store/node-store.ts'
+export { stampOwn } from './store/own-stamps.ts'
+export { documentTokens, snippetOf } from './store/search-document.ts'
+export type { SearchOptions } from './store/search-index.ts'
+export { searchTerms } from './store/search-tokens.ts'
+export {
+  cachedBundle,
+  deadLetter,
+  pendingArrival,
+  storedBundle,
+  storedManifest,
+  textToSend,
+} from './store/stored-rows.ts'
+export type { ArrivalRow, CacheRow, DeadLetterRow } from './store/stored-rows.ts'
 export { openSqliteStore } from './store/sqlite-store.ts'
 export type { SqliteStoreOptions } from './store/sqlite-store.ts'

@@ -1,11 +1,10 @@
-import { formatTimestamp, generateManifest, parseTimestamp } from '@koi-mcp/protocol'
 import type { Manifest } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { Wake } from './group-commit.ts'
 import { laneOfArrival } from './lanes.ts'
 import type { Accepted, NewArrival, OnceKey } from './node-store.ts'
+import { stampOwn } from './own-stamps.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { storedManifest } from './stored-rows.ts'
 
 /** Due at once whatever the clock says later: one that is set back must not make acknowledged events wait. */
 const INSERT = `
@@ -59,32 +58,15 @@ export class ArrivalTables {
     return row === undefined ? undefined : (JSON.parse(row.places) as number[])
   }
 
-  /** A manifest that our own knowledge already has counts as a stamp: the next one is later than it. */
-  #ownManifest({ rid, eventType, manifest, contents }: NewArrival, now: number): Manifest | undefined {
-    if (eventType === 'FORGET') return manifest
+  #ownManifest(arrival: NewArrival, now: number): Manifest | undefined {
+    const { rid } = arrival
     const stamp = this.#db.get<{ micros: number }>('SELECT micros FROM stamps WHERE rid = ?', rid)
-    if (manifest !== undefined) {
-      this.#remember(rid, Math.max(Number(parseTimestamp(manifest.timestamp)), stamp?.micros ?? 0))
-      return manifest
-    }
-    if (contents === undefined) return undefined
-    const known = Math.max(stamp?.micros ?? 0, this.#cachedMicros(rid))
-    const micros = Math.max(Math.trunc(now * 1000), known + 1)
-    this.#remember(rid, micros)
-    return generateManifest(rid, contents, formatTimestamp(BigInt(micros)))
-  }
-
-  /** What is cached under the RID may be of a node whose clock is ahead, such as an edge that it proposed: our word about it comes after. */
-  #cachedMicros(rid: string): number {
     const cached = this.#db.get<{ manifest: string }>('SELECT manifest FROM cache WHERE rid = ?', rid)
-    return cached === undefined ? 0 : Number(parseTimestamp(storedManifest(cached.manifest).timestamp))
-  }
-
-  #remember(rid: string, micros: number): void {
-    this.#db.run(
-      'INSERT INTO stamps VALUES (?, ?) ON CONFLICT (rid) DO UPDATE SET micros = excluded.micros',
-      rid,
-      micros,
-    )
+    const { manifest, micros } = stampOwn(arrival, { now, last: stamp?.micros, cached: cached?.manifest })
+    if (micros !== undefined) {
+      const sql = 'INSERT INTO stamps VALUES (?, ?) ON CONFLICT (rid) DO UPDATE SET micros = excluded.micros'
+      this.#db.run(sql, rid, micros)
+    }
+    return manifest
   }
 }

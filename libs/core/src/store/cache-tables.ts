@@ -5,16 +5,8 @@ import type { Wake } from './group-commit.ts'
 import type { AppliedChange, CacheChange, ListOptions, StoredBundle } from './node-store.ts'
 import type { SearchIndex } from './search-index.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { storedBundle, storedManifest } from './stored-rows.ts'
-
-interface CacheRow {
-  id: number
-  rid: Rid
-  origin: string | null
-  seq: number
-  manifest: string
-  contents: string
-}
+import { cachedBundle, storedBundle, storedManifest } from './stored-rows.ts'
+import type { CacheRow } from './stored-rows.ts'
 
 /** The knowledge cache; change log and search index change with it. */
 export class CacheTables {
@@ -39,7 +31,7 @@ export class CacheTables {
 
   read(rid: Rid): StoredBundle | undefined {
     const row = this.#row(rid)
-    return row === undefined ? undefined : bundleOfRow(row)
+    return row === undefined ? undefined : cachedBundle(row)
   }
 
   readMany(rids: readonly Rid[]): StoredBundle[] {
@@ -62,7 +54,7 @@ export class CacheTables {
   }
 
   listBundles(options: ListOptions): StoredBundle[] {
-    return this.#list<CacheRow>('*', options).map(bundleOfRow)
+    return this.#list<CacheRow>('*', options).map(cachedBundle)
   }
 
   countByType(): Map<string, number> {
@@ -72,11 +64,14 @@ export class CacheTables {
     return new Map(rows.map((row) => [row.type, row.count]))
   }
 
-  #row(rid: Rid): CacheRow | undefined {
-    return this.#db.get<CacheRow>('SELECT id, rid, origin, seq, manifest, contents FROM cache WHERE rid = ?', rid)
+  #row(rid: Rid): (CacheRow & { id: number }) | undefined {
+    return this.#db.get<CacheRow & { id: number }>(
+      'SELECT id, rid, origin, seq, manifest, contents FROM cache WHERE rid = ?',
+      rid,
+    )
   }
 
-  #write(rid: Rid, change: CacheChange & { kind: 'write' }, row: CacheRow | undefined): number {
+  #write(rid: Rid, change: CacheChange & { kind: 'write' }, row: (CacheRow & { id: number }) | undefined): number {
     const { bundle, origin = null } = change
     const seq = this.#changes.append(rid, change.normalizedEventType, origin)
     const { manifest, contents } = bundle
@@ -100,7 +95,7 @@ export class CacheTables {
     return seq
   }
 
-  #delete(rid: Rid, row: CacheRow | undefined): number {
+  #delete(rid: Rid, row: (CacheRow & { id: number }) | undefined): number {
     if (row !== undefined) {
       this.#db.run('DELETE FROM cache WHERE id = ?', row.id)
       this.#search.remove(row.id)
@@ -130,9 +125,4 @@ export class CacheTables {
 
 function inByteOrder(types: readonly string[]): string[] {
   return [...new Set(types)].sort((a, b) => Buffer.compare(Buffer.from(`${a}:`), Buffer.from(`${b}:`)))
-}
-
-function bundleOfRow({ rid, origin, seq, manifest, contents }: CacheRow): StoredBundle {
-  const bundle = storedBundle(manifest, contents)
-  return origin === null ? { rid, bundle, seq } : { rid, bundle, origin: origin as Rid, seq }
 }

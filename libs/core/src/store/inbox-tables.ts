@@ -8,19 +8,8 @@ import type { LaneTables } from './lane-tables.ts'
 import type { AppliedChange, CacheChange, DeadLetter, Emissions, LaneLease, Settled } from './node-store.ts'
 import type { OutboxTables } from './outbox-tables.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { storedParts } from './stored-rows.ts'
-
-interface DeadLetterRow {
-  place: number
-  rid: Rid
-  event_type: EventType | null
-  source: string | null
-  manifest: string | null
-  contents: string | null
-  error: string
-  attempts: number
-  failed_at: number
-}
+import { deadLetter } from './stored-rows.ts'
+import type { DeadLetterRow } from './stored-rows.ts'
 
 /** The steps of an arrival through the pipeline, each under its lane's lease and whole or not at all. */
 export class InboxTables {
@@ -163,13 +152,7 @@ export class InboxTables {
       after,
       limit,
     )
-    return rows.map((row) => ({
-      place: row.place,
-      arrival: { rid: row.rid, ...(row.event_type === null ? {} : { eventType: row.event_type }), ...storedParts(row) },
-      error: row.error,
-      attempts: row.attempts,
-      failedAt: row.failed_at,
-    }))
+    return rows.map(deadLetter)
   }
 
   #queue(rid: Rid, eventType: EventType | null, targets: readonly Rid[], wake: Wake): void {

@@ -5,25 +5,8 @@ import type { LeaseTokens } from './lease-tokens.ts'
 import { LeaseLostError } from './node-store.ts'
 import type { ArrivalPhase, LaneLease, PendingArrival, TakenLane } from './node-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { storedBundle, storedParts } from './stored-rows.ts'
-
-/** A row of `inbox`. */
-interface InboxRow {
-  place: number
-  lane: string
-  due_at: number
-  phase: ArrivalPhase
-  attempts: number
-  accepted_at: number
-  rid: Rid
-  event_type: EventType | null
-  source: string | null
-  normalized_event_type: EventType | null
-  manifest: string | null
-  contents: string | null
-  previous_manifest: string | null
-  previous_contents: string | null
-}
+import { pendingArrival } from './stored-rows.ts'
+import type { ArrivalRow } from './stored-rows.ts'
 
 /** The lanes of the inbox and who holds them. */
 export class LaneTables {
@@ -40,7 +23,7 @@ export class LaneTables {
   take(owner: string, leaseMs: number, limit: number): TakenLane[] {
     const now = this.#clock()
     this.#db.run('DELETE FROM lane_leases WHERE expires_at <= ?', now)
-    const heads = this.#db.all<InboxRow>(
+    const heads = this.#db.all<ArrivalRow>(
       `SELECT * FROM inbox INDEXED BY inbox_heads
        WHERE head = 1 AND due_at <= ? AND lane NOT IN (SELECT lane FROM lane_leases) ORDER BY place LIMIT ?`,
       now,
@@ -84,7 +67,10 @@ export class LaneTables {
 
   next(lease: LaneLease): PendingArrival | undefined {
     this.check(lease)
-    const row = this.#db.get<InboxRow>('SELECT * FROM inbox WHERE lane = ? ORDER BY place LIMIT 1', lease.lane)
+    const row = this.#db.get<ArrivalRow & { due_at: number }>(
+      'SELECT * FROM inbox WHERE lane = ? ORDER BY place LIMIT 1',
+      lease.lane,
+    )
     return row === undefined || row.due_at > this.#clock() ? undefined : pendingArrival(row)
   }
 
@@ -95,7 +81,7 @@ export class LaneTables {
     phases: readonly ArrivalPhase[],
   ): { rid: Rid; normalized_event_type: EventType | null } {
     this.check(lease)
-    const row = this.#db.get<Pick<InboxRow, 'rid' | 'phase' | 'normalized_event_type'>>(
+    const row = this.#db.get<Pick<ArrivalRow, 'rid' | 'phase' | 'normalized_event_type'>>(
       'SELECT rid, phase, normalized_event_type FROM inbox WHERE place = ? AND lane = ? AND head = 1',
       place,
       lease.lane,
@@ -126,23 +112,4 @@ export class LaneTables {
     const sql = 'SELECT min(due_at) AS at FROM inbox INDEXED BY inbox_due WHERE head = 1'
     return this.#db.get<{ at: number | null }>(sql)?.at ?? undefined
   }
-}
-
-function pendingArrival(row: InboxRow): PendingArrival {
-  return {
-    place: row.place,
-    lane: row.lane,
-    phase: row.phase,
-    attempts: row.attempts,
-    acceptedAt: row.accepted_at,
-    rid: row.rid,
-    ...(row.event_type === null ? {} : { eventType: row.event_type }),
-    ...storedParts(row),
-    ...(row.normalized_event_type === null ? {} : { applied: appliedOf(row, row.normalized_event_type) }),
-  }
-}
-
-function appliedOf({ previous_manifest, previous_contents }: InboxRow, normalizedEventType: EventType) {
-  if (previous_manifest === null || previous_contents === null) return { normalizedEventType }
-  return { normalizedEventType, previous: storedBundle(previous_manifest, previous_contents) }
 }

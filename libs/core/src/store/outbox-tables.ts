@@ -1,10 +1,10 @@
-import { eventFromBundle, eventText, forgetEvent } from '@koi-mcp/protocol'
 import type { EventType, Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { CacheTables } from './cache-tables.ts'
 import type { Wake } from './group-commit.ts'
 import type { OutboxTargetState } from './node-store.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
+import { textToSend } from './stored-rows.ts'
 
 /** A row of `outbox`, as far as making its event needs it. */
 export interface QueuedEvent {
@@ -67,9 +67,7 @@ export class OutboxTables {
 
   /** The event as it would be sent now; nothing when the bundle is gone. */
   textOf(rid: Rid, eventType: EventType): string | undefined {
-    if (eventType === 'FORGET') return eventText(forgetEvent(rid))
-    const bundle = this.#cache.bundle(rid)
-    return bundle === undefined ? undefined : eventText(eventFromBundle(eventType, bundle))
+    return textToSend(rid, eventType, eventType === 'FORGET' ? undefined : this.#cache.bundle(rid))
   }
 
   /** Leaves of the references to the RID that stand after the row `upTo` what the target has to be told. */

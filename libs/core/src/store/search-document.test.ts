@@ -38,6 +38,14 @@ describe('documentTokens', () => {
     const many = JSON.stringify({ list: Array.from({ length: MAX_TOKENS }, (_, index) => index) })
     expect(documentTokens('orn:t:a', many)).toHaveLength(MAX_TOKENS)
   })
+
+  it('stay below a megabyte, also when text grows as it is folded', () => {
+    const words = Array.from({ length: MAX_TOKENS }, (_, index) => 'ﵐ'.repeat(20) + String(index).padStart(4, '0'))
+    const tokens = documentTokens('orn:t:a', JSON.stringify(words))
+    expect(tokens.slice(0, 4)).toEqual(['orn', 't', 'a', `${'تجم'.repeat(20)}0000`])
+    const bytes = Buffer.byteLength(tokens.join(''))
+    expect([bytes > 500_000, bytes < 1_000_000]).toEqual([true, true])
+  })
 })
 
 describe('snippetOf', () => {

@@ -5,6 +5,8 @@ import type { SearchTerm } from './search-tokens.ts'
 const MAX_SNIPPET_LENGTH = 200
 /** How much of the snippet stands before the match. */
 const LEAD = 60
+/** UTF-16 units of a document's tokens together: one megabyte of UTF-8 at most, which every store's index takes. Only text that grows when folded comes near it. */
+const MAX_TOKEN_UNITS = 320_000
 
 /**
  * The strings and numbers of a JSON text, in order and without the keys; numbers as written. Bounded: leaves beyond
@@ -33,9 +35,14 @@ export function* leafTexts(json: string): Generator<string> {
 /** What a bundle is found by: its RID first, then the leaves of its contents. */
 export function documentTokens(rid: string, contentsText: string): string[] {
   const tokens = searchTokens(rid)
+  let units = tokens.reduce((sum, token) => sum + token.length, 0)
   for (const leaf of leafTexts(contentsText)) {
     if (tokens.length >= MAX_TOKENS) break
-    for (const token of searchTokens(leaf, MAX_TOKENS - tokens.length)) tokens.push(token)
+    for (const token of searchTokens(leaf, MAX_TOKENS - tokens.length)) {
+      units += token.length
+      if (units > MAX_TOKEN_UNITS) return tokens
+      tokens.push(token)
+    }
   }
   return tokens
 }

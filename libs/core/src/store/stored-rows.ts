@@ -1,5 +1,43 @@
-import { storedContents } from '@koi-mcp/protocol'
-import type { Bundle, Contents, Manifest, Rid } from '@koi-mcp/protocol'
+import { eventFromBundle, eventText, forgetEvent, storedContents } from '@koi-mcp/protocol'
+import type { Bundle, Contents, EventType, Manifest, Rid } from '@koi-mcp/protocol'
+import type { ArrivalPhase, DeadLetter, PendingArrival, StoredBundle } from './node-store.ts'
+
+/** An arrival as stores keep it. */
+export interface ArrivalRow {
+  place: number
+  lane: string
+  phase: ArrivalPhase
+  attempts: number
+  accepted_at: number
+  rid: Rid
+  event_type: EventType | null
+  source: string | null
+  normalized_event_type: EventType | null
+  manifest: string | null
+  contents: string | null
+  previous_manifest: string | null
+  previous_contents: string | null
+}
+
+export interface DeadLetterRow {
+  place: number
+  rid: Rid
+  event_type: EventType | null
+  source: string | null
+  manifest: string | null
+  contents: string | null
+  error: string
+  attempts: number
+  failed_at: number
+}
+
+export interface CacheRow {
+  rid: Rid
+  origin: string | null
+  seq: number
+  manifest: string
+  contents: string
+}
 
 /** A manifest whose text was checked before it was stored: nothing is checked again. */
 export function storedManifest(text: string): Manifest {
@@ -13,7 +51,7 @@ export function storedBundle(manifest: string, contents: string): Bundle {
 }
 
 /** Columns to members: what is NULL is left out. */
-export function storedParts(row: { manifest: string | null; contents: string | null; source: string | null }): {
+function storedParts(row: { manifest: string | null; contents: string | null; source: string | null }): {
   manifest?: Manifest
   contents?: Contents
   source?: Rid
@@ -23,4 +61,44 @@ export function storedParts(row: { manifest: string | null; contents: string | n
     ...(row.contents === null ? {} : { contents: storedContents(row.contents) }),
     ...(row.source === null ? {} : { source: row.source as Rid }),
   }
+}
+
+export function pendingArrival(row: ArrivalRow): PendingArrival {
+  return {
+    place: row.place,
+    lane: row.lane,
+    phase: row.phase,
+    attempts: row.attempts,
+    acceptedAt: row.accepted_at,
+    rid: row.rid,
+    ...(row.event_type === null ? {} : { eventType: row.event_type }),
+    ...storedParts(row),
+    ...(row.normalized_event_type === null ? {} : { applied: appliedOf(row, row.normalized_event_type) }),
+  }
+}
+
+export function deadLetter(row: DeadLetterRow): DeadLetter {
+  return {
+    place: row.place,
+    arrival: { rid: row.rid, ...(row.event_type === null ? {} : { eventType: row.event_type }), ...storedParts(row) },
+    error: row.error,
+    attempts: row.attempts,
+    failedAt: row.failed_at,
+  }
+}
+
+export function cachedBundle({ rid, origin, seq, manifest, contents }: CacheRow): StoredBundle {
+  const bundle = storedBundle(manifest, contents)
+  return origin === null ? { rid, bundle, seq } : { rid, bundle, origin: origin as Rid, seq }
+}
+
+/** The event of a queued reference, made from the bundle that is cached now; nothing when a NEW or UPDATE has lost it. */
+export function textToSend(rid: Rid, eventType: EventType, bundle: Bundle | undefined): string | undefined {
+  if (eventType === 'FORGET') return eventText(forgetEvent(rid))
+  return bundle === undefined ? undefined : eventText(eventFromBundle(eventType, bundle))
+}
+
+function appliedOf({ previous_manifest, previous_contents }: ArrivalRow, normalizedEventType: EventType) {
+  if (previous_manifest === null || previous_contents === null) return { normalizedEventType }
+  return { normalizedEventType, previous: storedBundle(previous_manifest, previous_contents) }
 }
