@@ -3,16 +3,18 @@ import nx from '@nx/eslint-plugin'
 import importX from 'eslint-plugin-import-x'
 import tseslint from 'typescript-eslint'
 
-// Arrows point one way: apps → platform, mcp, domains → core → protocol (docs/architecture.md).
-const SERVER_LIBRARIES = ['@nestjs/*', 'ioredis', 'bullmq']
+// Arrows point one way: apps → platform, backends, mcp, domains → core → protocol (docs/architecture.md).
+const BACKENDS = ['ioredis', 'bullmq', 'pg']
+const SERVER_LIBRARIES = ['@nestjs/*', ...BACKENDS]
 const MCP_SDK = '@modelcontextprotocol/*'
 const LAYERS = {
   protocol: { uses: [], banned: [...SERVER_LIBRARIES, MCP_SDK] },
   core: { uses: ['protocol'], banned: [...SERVER_LIBRARIES, MCP_SDK] },
   mcp: { uses: ['core', 'protocol'], banned: SERVER_LIBRARIES },
   domain: { uses: ['core', 'protocol'], banned: [...SERVER_LIBRARIES, MCP_SDK] },
-  platform: { uses: ['core', 'protocol'], banned: [MCP_SDK] },
-  app: { uses: ['platform', 'mcp', 'domain', 'core', 'protocol'], banned: [MCP_SDK] },
+  backends: { uses: ['core', 'protocol'], banned: ['@nestjs/*', MCP_SDK] },
+  platform: { uses: ['core', 'protocol'], banned: [MCP_SDK, ...BACKENDS] },
+  app: { uses: ['platform', 'backends', 'mcp', 'domain', 'core', 'protocol'], banned: [MCP_SDK, ...BACKENDS] },
   testing: { uses: ['core', 'protocol'], banned: [...SERVER_LIBRARIES, MCP_SDK] },
 }
 

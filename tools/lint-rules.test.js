@@ -31,6 +31,9 @@ test.each([
   ['libs/core/src/index.ts', '@koi-mcp/platform'],
   ['libs/core/src/index.ts', '@koi-mcp/testing'],
   ['libs/core/src/index.ts', '@modelcontextprotocol/core'],
+  ['libs/core/src/index.ts', 'pg'],
+  ['libs/backends/src/index.ts', '@nestjs/common'],
+  ['libs/backends/src/index.ts', '@koi-mcp/platform'],
   ['libs/mcp/src/index.ts', '@nestjs/common'],
   ['libs/domains/data-catalog/src/index.ts', '@nestjs/common'],
   ['libs/domains/data-catalog/src/index.ts', '@koi-mcp/mcp'],
@@ -43,6 +46,7 @@ test.each([
 
 test.each([
   ['libs/core/src/index.ts', '@koi-mcp/protocol'],
+  ['libs/backends/src/index.ts', 'pg'],
   ['libs/mcp/src/index.ts', '@modelcontextprotocol/core'],
   ['libs/platform/src/index.ts', '@nestjs/common'],
   ['apps/mcp-gateway/src/main.ts', '@koi-mcp/mcp'],

@@ -1,7 +1,8 @@
 import swc from 'unplugin-swc'
 import { defineConfig } from 'vitest/config'
 
-const conditions = ['@koi-mcp/source', 'node', 'module', 'import', 'default']
+// Vitest passes these on to Node: `import` among them would give it to `require` too. Vite adds it where something is imported.
+const conditions = ['@koi-mcp/source', 'node', 'module']
 
 /**
  * The Vitest configuration of one project. Tests run on the sources of every library (export condition

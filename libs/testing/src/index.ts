@@ -1,3 +1,6 @@
 export { describeHistories } from './histories-suite.ts'
 export { describeNodeStore } from './node-store-suite.ts'
 export type { NodeStoreSubject } from './node-store-suite.ts'
+export { findPostgres, PostgresServer } from './postgres-server.ts'
+export { describeReplicas } from './replica-suite.ts'
+export type { ReplicaSubject } from './replica-suite.ts'

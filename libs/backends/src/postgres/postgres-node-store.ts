@@ -1,0 +1,247 @@
+import type * as core from '@koi-mcp/core'
+import type { Manifest, Rid } from '@koi-mcp/protocol'
+import { PostgresCache } from './postgres-cache.ts'
+import type { PostgresConnections, Queries } from './postgres-connections.ts'
+import { PostgresInbox } from './postgres-inbox.ts'
+import { PostgresOutbox } from './postgres-outbox.ts'
+import { PostgresValues } from './postgres-values.ts'
+import type { PostgresWakes } from './postgres-wakes.ts'
+
+export interface PostgresNodeStoreParts {
+  readonly db: PostgresConnections
+  readonly wakes: PostgresWakes
+  readonly clock: core.Clock | undefined
+}
+
+/** The store that many processes share. Each step is one transaction; wakes follow it. Docstrings: `NodeStore`. */
+export class PostgresNodeStore implements core.NodeStore {
+  readonly #db: PostgresConnections
+  readonly #wakes: PostgresWakes
+  readonly #inbox: PostgresInbox
+  readonly #cache: PostgresCache
+  readonly #outbox: PostgresOutbox
+  readonly #values: PostgresValues
+  /** Tokens of the leases that were taken here and not given back. */
+  readonly #held = new Set<number>()
+  #closing: Promise<void> | undefined
+
+  constructor({ db, wakes, clock }: PostgresNodeStoreParts) {
+    this.#db = db
+    this.#wakes = wakes
+    this.#inbox = new PostgresInbox(db, clock)
+    this.#cache = new PostgresCache(db)
+    this.#outbox = new PostgresOutbox(db, clock)
+    this.#values = new PostgresValues(db)
+  }
+
+  async accept(arrivals: readonly core.NewArrival[], once?: core.OnceKey): Promise<core.Accepted> {
+    const accepted = await this.#inbox.accept(arrivals, once)
+    this.#wakes.wake({ inbox: !accepted.repeated && arrivals.length > 0 })
+    return accepted
+  }
+
+  async takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly core.TakenLane[]> {
+    const taken = await this.#inbox.takeLanes(owner, leaseMs, limit)
+    for (const { lease } of taken) this.#held.add(lease.token)
+    return taken
+  }
+
+  nextArrival(lease: core.LaneLease): Promise<core.PendingArrival | undefined> {
+    return this.#inbox.nextArrival(lease)
+  }
+
+  async apply(
+    lease: core.LaneLease,
+    place: number,
+    change: core.CacheChange,
+    emissions: core.Emissions,
+  ): Promise<core.AppliedChange> {
+    const { changed, ...applied } = await this.#inbox.apply(lease, place, change, emissions)
+    this.#wakes.wake({ changes: changed, ...emitted(emissions) })
+    return applied
+  }
+
+  async announce(
+    lease: core.LaneLease,
+    place: number,
+    targets: readonly Rid[],
+    emissions: core.Emissions,
+  ): Promise<void> {
+    await this.#inbox.announce(lease, place, targets, emissions)
+    const { inbox, outbox } = emitted(emissions)
+    this.#wakes.wake({ inbox, outbox: outbox || targets.length > 0 })
+  }
+
+  async settle(
+    lease: core.LaneLease,
+    place: number,
+    change: core.CacheChange,
+    announcement: { readonly targets: readonly Rid[]; readonly asOf: number },
+    emissions: core.Emissions,
+  ): Promise<core.Settled | undefined> {
+    const settled = await this.#inbox.settle(lease, place, change, announcement, emissions)
+    if (settled === undefined) return undefined
+    const { changed, more } = settled
+    if (!more) this.#held.delete(lease.token)
+    const { inbox, outbox } = emitted(emissions)
+    this.#wakes.wake({ changes: changed, inbox: inbox || more, outbox: outbox || announcement.targets.length > 0 })
+    return { more }
+  }
+
+  async finish(lease: core.LaneLease, place: number, emissions: core.Emissions): Promise<void> {
+    const more = await this.#inbox.finish(lease, place, emissions)
+    const { inbox, outbox } = emitted(emissions)
+    this.#wakes.wake({ inbox: inbox || more, outbox })
+  }
+
+  async retryLater(
+    lease: core.LaneLease,
+    place: number,
+    failure: { error: string; dueAt: number; countAttempt: boolean },
+  ): Promise<void> {
+    await this.#inbox.retryLater(lease, place, failure)
+    this.#wakes.wake({ inbox: true })
+  }
+
+  async deadLetter(
+    lease: core.LaneLease,
+    place: number,
+    error: string,
+    emissions: core.Emissions,
+    targets: readonly Rid[] = [],
+  ): Promise<void> {
+    const more = await this.#inbox.deadLetter(lease, place, error, emissions, targets)
+    const { inbox, outbox } = emitted(emissions)
+    this.#wakes.wake({ inbox: inbox || more, outbox: outbox || targets.length > 0 })
+  }
+
+  async releaseLane(lease: core.LaneLease): Promise<void> {
+    // What came in while the lane was held was not to be had by others: they look again.
+    this.#wakes.wake({ inbox: await this.#inbox.releaseLane(lease) })
+    this.#held.delete(lease.token)
+  }
+
+  renewLane(lease: core.LaneLease, leaseMs: number): Promise<void> {
+    return this.#inbox.renewLane(lease, leaseMs)
+  }
+
+  inboxState(): Promise<{ pending: number; deadLetters: number; nextDueAt: number | undefined }> {
+    return this.#inbox.state()
+  }
+
+  laneBusy(lane: string): Promise<boolean> {
+    return this.#inbox.isBusy(lane)
+  }
+
+  listDeadLetters({ after = 0, limit = 100 }: { after?: number; limit?: number } = {}): Promise<
+    readonly core.DeadLetter[]
+  > {
+    return this.#inbox.deadLetters(after, limit)
+  }
+
+  read(rid: Rid): Promise<core.StoredBundle | undefined> {
+    return this.#cache.read(rid)
+  }
+
+  readMany(rids: readonly Rid[]): Promise<readonly core.StoredBundle[]> {
+    return this.#cache.readMany(rids)
+  }
+
+  readManifests(rids: readonly Rid[]): Promise<readonly Manifest[]> {
+    return this.#cache.readManifests(rids)
+  }
+
+  listRids(options: core.ListOptions = {}): Promise<readonly Rid[]> {
+    return this.#cache.listRids(options)
+  }
+
+  listBundles(options: core.ListOptions = {}): Promise<readonly core.StoredBundle[]> {
+    return this.#cache.listBundles(options)
+  }
+
+  countByType(): Promise<ReadonlyMap<string, number>> {
+    return this.#cache.countByType()
+  }
+
+  search(query: string, options: core.SearchOptions = {}): Promise<core.SearchPage> {
+    return this.#cache.search(query, options)
+  }
+
+  changesAfter(seq: number, limit: number): Promise<readonly core.Change[]> {
+    return this.#cache.changesAfter(seq, limit)
+  }
+
+  lastChange(): Promise<number> {
+    return this.#cache.lastChange()
+  }
+
+  onWake(listener: (wake: Readonly<core.Wake>) => void): () => void {
+    return this.#wakes.onWake(listener)
+  }
+
+  dueTargets(limit: number, after?: core.DueTarget): Promise<readonly core.DueTarget[]> {
+    return this.#outbox.dueTargets(limit, after)
+  }
+
+  nextDeliveryAt(): Promise<number | undefined> {
+    return this.#outbox.nextDeliveryAt()
+  }
+
+  async takeDeliveries(target: Rid, options: core.TakeOptions): Promise<core.DeliveryBatch | undefined> {
+    const batch = await this.#outbox.take(target, options)
+    if (batch !== undefined) this.#held.add(batch.token)
+    return batch
+  }
+
+  async deliveriesDone(batch: core.DeliveryBatch): Promise<void> {
+    this.#wakes.wake({ outbox: await this.#outbox.done(batch) })
+    this.#held.delete(batch.token)
+  }
+
+  async deliveriesFailed(batch: core.DeliveryBatch, failure: { error: string; dueAt: number }): Promise<void> {
+    await this.#outbox.failed(batch, failure)
+    this.#wakes.wake({ outbox: true })
+    this.#held.delete(batch.token)
+  }
+
+  dropDeliveries(target: Rid): Promise<number> {
+    return this.#outbox.drop(target)
+  }
+
+  outboxState(): Promise<readonly core.OutboxTargetState[]> {
+    return this.#outbox.state()
+  }
+
+  getValue(key: string): Promise<string | undefined> {
+    return this.#values.get(key)
+  }
+
+  setValue(key: string, value: string | undefined): Promise<void> {
+    return this.#values.set(key, value)
+  }
+
+  listValues(prefix: string): Promise<ReadonlyMap<string, string>> {
+    return this.#values.list(prefix)
+  }
+
+  /** Finishes what was asked for, and gives back what is held, so that other replicas need not wait for it. Closing again does nothing. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { channel, payload } = this.#wakes.farewell
+    const last = async (queries: Queries) => {
+      await queries.get('SELECT give_back($1)', [...this.#held])
+      await queries.get('SELECT pg_notify($1, $2)', channel, payload)
+    }
+    // A server that is away gives the leases back by itself, when their time is over.
+    await this.#db.close(last).catch(() => undefined)
+    await this.#wakes.close()
+  }
+}
+
+function emitted({ arrivals, sends }: core.Emissions): { inbox: boolean; outbox: boolean } {
+  return { inbox: arrivals.length > 0, outbox: sends.length > 0 }
+}
