@@ -350,6 +350,29 @@ describe('DeliveryWorker', () => {
     expect(clock.now).toBe(1_700_000_000_000)
   })
 
+  it.each<[string, Answer | 'away', number]>([
+    ['is away', 'away', 1],
+    ['answers 500', { status: 500, body: '' }, 1],
+    ['redirects', { status: 307, body: '', headers: { location: 'http://127.0.0.1:9/' } }, 1],
+    ['never answers', { status: 200, body: '', hangs: true }, 1],
+    ['answers 200 to nothing that it keeps', { status: 200, body: '' }, 0],
+  ])('delivers to others beside a target that %s', async (_, answer, queued) => {
+    const { store, worker, peers, log } = await setup(2)
+    const [liar, healthy] = peers as [Peer, Peer]
+    if (answer === 'away') await liar.server.close()
+    else liar.server.answer = () => answer
+    const targets = [liar.identity.rid, healthy.identity.rid]
+    await announce(store, testBundle('1'), targets)
+    worker.start()
+    await until(() => healthy.server.requests.length === 1)
+    await until(async () => (await store.outboxState()).length === queued)
+    await announce(store, testBundle('2'), targets)
+    await until(() => healthy.server.requests.length === 2)
+    await until(async () => (await store.outboxState()).every(({ target }) => target === liar.identity.rid))
+    const failures = log.lines.filter(({ message }) => message === 'could not deliver, will try again')
+    for (const { fields } of failures) expect(fields).toMatchObject({ peer: liar.identity.rid })
+  })
+
   it('keeps room for others when those that failed do not answer', async () => {
     const { store, worker, peers, clock } = await setup(10, {
       concurrency: 8,
