@@ -1,5 +1,10 @@
 /** Work is begun for so long before the event loop gets its turn. */
 const SLICE_MS = 5
+/**
+ * Turns of the event loop behind a piece that takes longer than that. Node takes one new connection a turn, and those of all callers wait in one line:
+ * with a long piece in every turn, a caller behind a hundred others would wait for a hundred pieces.
+ */
+const TURNS_BETWEEN = 32
 
 export interface FairTurnsOptions {
   /** Pieces of work that one source may have in progress. */
@@ -60,28 +65,36 @@ export class FairTurns {
     } else this.#ready.delete(name)
   }
 
-  #schedule(): void {
+  #schedule(turns = 1): void {
     if (this.#scheduled || this.#ready.size === 0) return
     this.#scheduled = true
     // After the poll phase: whoever asked in this turn of the event loop takes part.
-    setImmediate(() => {
+    const turn = () => {
+      if (--turns > 0) return void setImmediate(turn)
+      const next = this.#begin()
       this.#scheduled = false
-      this.#begin()
-      this.#schedule()
-    })
+      this.#schedule(next)
+    }
+    setImmediate(turn)
   }
 
-  #begin(): void {
-    const until = performance.now() + SLICE_MS
+  /** Begins what fits into a slice, and says after how many turns of the event loop to go on. */
+  #begin(): number {
+    const since = performance.now()
+    let last = since
     do {
       const [first] = this.#ready
-      if (first === undefined) return
+      if (first === undefined) return 1
       const [name, source] = first
       const work = source.waiting.shift()
       // To the end of the line.
       this.#ready.delete(name)
       work?.()
       this.#settle(name, source)
-    } while (performance.now() < until)
+      const now = performance.now()
+      if (now - last > SLICE_MS) return TURNS_BETWEEN
+      last = now
+    } while (last - since < SLICE_MS)
+    return 1
   }
 }
