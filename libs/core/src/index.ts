@@ -81,7 +81,7 @@ export { Pipeline } from './pipeline/pipeline.ts'
 export { Subscriptions } from './pipeline/subscriptions.ts'
 export type { TakeOptions } from './store/delivery-tables.ts'
 export type { Wake } from './store/group-commit.ts'
-export { laneOf } from './store/lanes.ts'
+export { laneOfArrival } from './store/lanes.ts'
 export { LeaseLostError, NETWORK_LANE, NO_EMISSIONS, StoreError } from './store/node-store.ts'
 export type {
   Accepted,

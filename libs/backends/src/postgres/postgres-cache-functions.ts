@@ -1,4 +1,4 @@
-import { NETWORK_LANE } from '@koi-mcp/core'
+import { KOI_NET_EDGE, KOI_NET_NODE } from '@koi-mcp/protocol'
 
 /**
  * Format 1, the cache and its change log.
@@ -74,6 +74,10 @@ export const CACHE_FUNCTIONS = `
     END IF;
   END $$;
 
+  CREATE FUNCTION is_of_network(_rid text) RETURNS boolean LANGUAGE sql AS $$
+    SELECT starts_with(_rid, '${KOI_NET_NODE.name}:') OR starts_with(_rid, '${KOI_NET_EDGE.name}:')
+  $$;
+
   -- Changes of nodes and edges come one after the other, and none while somebody looks whether there was one: those who follow
   -- this node from then on are told of all that is cached behind it.
   CREATE FUNCTION lock_network(_changes boolean) RETURNS void LANGUAGE sql AS $$
@@ -82,11 +86,14 @@ export const CACHE_FUNCTIONS = `
   $$;
 
   CREATE FUNCTION change_cache(
-    _now bigint, _lane text, _rid text, _event text, _type text, _origin text, _manifest text, _contents text, _words tsvector,
+    _now bigint, _rid text, _event text, _type text, _origin text, _manifest text, _contents text, _words tsvector,
     OUT seq bigint, OUT changed boolean, OUT previous_manifest text, OUT previous_contents text
   ) LANGUAGE plpgsql AS $$
-  DECLARE _known_origin text;
+  DECLARE _known_origin text; _network boolean := is_of_network(_rid);
   BEGIN
+    IF _network THEN
+      PERFORM lock_network(true);
+    END IF;
     SELECT c.manifest, c.contents, c.origin INTO previous_manifest, previous_contents, _known_origin
       FROM cache AS c WHERE c.rid = _rid;
     changed := FOUND OR _event <> 'FORGET';
@@ -94,11 +101,8 @@ export const CACHE_FUNCTIONS = `
       SELECT last_value INTO seq FROM change_seqs;
       RETURN;
     END IF;
-    IF _lane = '${NETWORK_LANE}' THEN
-      PERFORM lock_network(true);
-    END IF;
     seq := next_change();
-    IF _lane = '${NETWORK_LANE}' THEN
+    IF _network THEN
       UPDATE last_of_network SET seq = change_cache.seq;
     END IF;
     IF _event = 'FORGET' THEN
@@ -121,7 +125,7 @@ export const CACHE_FUNCTIONS = `
   BEGIN
     SELECT head.rid INTO _rid FROM head_of_lane(_now, _lane, _owner, _token, _place, '{received}') AS head;
     SELECT c.* INTO seq, changed, previous_manifest, previous_contents
-      FROM change_cache(_now, _lane, _rid, _event, _type, _origin, _manifest, _contents, _words) AS c;
+      FROM change_cache(_now, _rid, _event, _type, _origin, _manifest, _contents, _words) AS c;
     UPDATE inbox AS i SET phase = 'network', normalized_event_type = _event,
         previous_manifest = apply_change.previous_manifest, previous_contents = apply_change.previous_contents,
         manifest = CASE WHEN _manifest IS NULL OR i.manifest = _manifest THEN i.manifest ELSE _manifest END,
@@ -140,11 +144,11 @@ export const CACHE_FUNCTIONS = `
   BEGIN
     PERFORM lock_lanes(ARRAY[_lane]);
     SELECT head.rid INTO _rid FROM head_of_lane(_now, _lane, _owner, _token, _place, '{received}') AS head;
-    PERFORM lock_network(_lane = '${NETWORK_LANE}');
+    PERFORM lock_network(is_of_network(_rid));
     SELECT seq <= _as_of INTO settled FROM last_of_network;
     IF NOT settled THEN RETURN; END IF;
     SELECT c.changed INTO changed
-      FROM change_cache(_now, _lane, _rid, _event, _type, _origin, _manifest, _contents, _words) AS c;
+      FROM change_cache(_now, _rid, _event, _type, _origin, _manifest, _contents, _words) AS c;
     PERFORM queue_change(_now, _rid, _event, _targets, _inline, _text);
     more := remove_head(_lane, _place);
     IF NOT more THEN

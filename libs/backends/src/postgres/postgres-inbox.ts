@@ -1,6 +1,6 @@
 import {
   deadLetter,
-  laneOf,
+  laneOfArrival,
   LeaseLostError,
   NETWORK_LANE,
   pendingArrival,
@@ -211,7 +211,7 @@ export class PostgresInbox {
   ): Promise<T> {
     if (arrivals.length === 0 && sends.length === 0) return step(this.#db)
     return this.#db.transaction(async (queries) => {
-      await lock(queries, [lease.lane, ...arrivals.map(({ rid }) => laneOf(rid))])
+      await lock(queries, [lease.lane, ...arrivals.map(laneOfArrival)])
       if (arrivals.length > 0) {
         const { columns, stamps } = await stamped(queries, this.#now, arrivals)
         await queries.get('SELECT append_arrivals($1, $2, $3, $4, $5, $6, $7)', this.#now, ...columns)
@@ -235,7 +235,7 @@ export class PostgresInbox {
     arrivals: readonly port.NewArrival[],
     once: port.OnceKey | undefined,
   ): Promise<port.Accepted> {
-    await lock(queries, [...arrivals.map(({ rid }) => laneOf(rid)), ...(once === undefined ? [] : [once.key])])
+    await lock(queries, [...arrivals.map(laneOfArrival), ...(once === undefined ? [] : [once.key])])
     const { columns, stamps } = await stamped(queries, this.#now, arrivals)
     const accepted = await accept(queries, this.#now, once, columns)
     if (!accepted.repeated) await remember(queries, stamps)
@@ -338,7 +338,7 @@ type Columns = [Rid[], string[], (EventType | null)[], (Rid | null)[], (string |
 function columnsOf(arrivals: readonly (port.NewArrival & { manifest?: Manifest | undefined })[]): Columns {
   return [
     arrivals.map(({ rid }) => rid),
-    arrivals.map(({ rid }) => laneOf(rid)),
+    arrivals.map(laneOfArrival),
     arrivals.map(({ eventType }) => eventType ?? null),
     arrivals.map(({ source }) => source ?? null),
     arrivals.map(({ manifest }) => manifest?.text ?? null),

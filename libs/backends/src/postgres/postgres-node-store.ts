@@ -179,7 +179,7 @@ export class PostgresNodeStore implements core.NodeStore {
     return this.#wakes.onWake(listener)
   }
 
-  dueTargets(limit: number, after?: core.DueTarget): Promise<readonly core.DueTarget[]> {
+  dueTargets(limit: number, after?: Pick<core.DueTarget, 'target' | 'dueAt'>): Promise<readonly core.DueTarget[]> {
     return this.#outbox.dueTargets(limit, after)
   }
 

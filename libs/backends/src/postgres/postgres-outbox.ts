@@ -6,7 +6,7 @@ import type { PostgresConnections, Queries } from './postgres-connections.ts'
 /** Rows looked at in one go while a batch is put together. */
 const PAGE = 100
 /** Stands before every target. */
-const FIRST: DueTarget = { target: '' as Rid, dueAt: 0 }
+const FIRST = { target: '' as Rid, dueAt: 0 }
 
 interface QueuedRow {
   id: number
@@ -32,9 +32,9 @@ export class PostgresOutbox {
     this.#clock = clock
   }
 
-  dueTargets(limit: number, { dueAt, target }: DueTarget = FIRST): Promise<DueTarget[]> {
+  dueTargets(limit: number, { dueAt, target }: Pick<DueTarget, 'target' | 'dueAt'> = FIRST): Promise<DueTarget[]> {
     return this.#db.all<DueTarget>(
-      `SELECT target, due_at AS "dueAt" FROM outbox_targets AS state
+      `SELECT target, due_at AS "dueAt", failures FROM outbox_targets AS state
        WHERE (due_at, target) > ($2, $3) AND (due_at <= now_ms($1) OR failures = 0) AND expires_at <= now_ms($1)
          AND EXISTS (SELECT FROM outbox WHERE outbox.target = state.target)
        ORDER BY due_at, target LIMIT $4`,
