@@ -26,5 +26,13 @@ export const project = (name, test = {}) =>
     ],
     resolve: { conditions },
     ssr: { resolve: { conditions } },
-    test: { name, include: ['{src,test}/**/*.test.ts'], environment: 'node', ...test },
+    // A test waits for conditions, not for times: a limit is there for what hangs, and must not tell a slow machine from a broken product.
+    test: {
+      name,
+      include: ['{src,test}/**/*.test.ts'],
+      environment: 'node',
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      ...test,
+    },
   })

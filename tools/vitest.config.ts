@@ -1,3 +1,3 @@
 import { project } from './vitest-project.js'
 
-export default project('tools', { include: ['*.test.js'], testTimeout: 60_000, hookTimeout: 60_000 })
+export default project('tools', { include: ['*.test.js'] })

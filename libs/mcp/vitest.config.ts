@@ -1,3 +1,3 @@
 import { project } from '../../tools/vitest-project.js'
 
-export default project('mcp', { testTimeout: 30_000 })
+export default project('mcp')

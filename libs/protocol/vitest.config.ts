@@ -1,3 +1,3 @@
 import { project } from '../../tools/vitest-project.js'
 
-export default project('protocol', { testTimeout: 60_000 })
+export default project('protocol')

@@ -41,7 +41,7 @@ beforeAll(async () => {
   mcpUrl = new URL(running.ready['mcp_url'] ?? '')
   const known = `${running.service.url}/api/bundle?rid=${encodeURIComponent(RID)}`
   await vi.waitFor(async () => expect((await fetch(known)).status).toBe(200), { timeout: 15_000 })
-}, 30_000)
+})
 afterAll(async () => {
   await running.stop()
   await producer.stop()

@@ -56,7 +56,7 @@ describe('the producer', () => {
     })
     await rm(join(folder, 'data', 'sub', '50% #1*[x]?.csv'))
     await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(404)
-  }, 40_000)
+  })
 
   it('forgets what it catalogued before when it is given another folder', async () => {
     await start()
@@ -70,7 +70,7 @@ describe('the producer', () => {
     await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(404)
     const left = async () => ((await api('/api/rids?types=orn:data-catalog.schema')).body as { rids: unknown[] }).rids
     await expect.poll(left).toHaveLength(1)
-  }, 60_000)
+  })
 
   it('publishes and forgets what is given to it', async () => {
     await start()

@@ -263,7 +263,7 @@ describe.each(SUBJECTS)('a node behind %s', (_name, start) => {
       body: 'null',
     })
     expect((await subject.node.store.inboxState()).deadLetters).toBe(0)
-  }, 30_000)
+  })
 })
 
 /** The other signature that verifies: (r, n − s). */

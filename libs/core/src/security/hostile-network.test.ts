@@ -289,5 +289,5 @@ describe('an edge', () => {
     expect((await node.store.outboxState()).filter(({ target }) => target === plain.rid)).toEqual([])
     await plain.tell(node, forgetText(rid))
     expect(node.graph.edge(self(), plain.rid)).toBeUndefined()
-  }, 30_000)
+  })
 })
