@@ -15,9 +15,15 @@ import { serveCommands } from '../process/serve-commands.ts'
 export interface FloorCommands {
   /** A new file with so many notes; the one before goes. */
   open: { args: { file: string; seed: number }; answer: null }
-  events: { args: { first: number; events: number; batch: number }; answer: { ms: number } }
-  bundles: { args: { requests: number; size: number; of: number }; answer: { ms: number } }
-  rids: { args: { requests: number }; answer: { ms: number } }
+  events: { args: { first: number; events: number; batch: number }; answer: Timed }
+  bundles: { args: { requests: number; size: number; of: number }; answer: Timed }
+  rids: { args: { requests: number }; answer: Timed }
+}
+
+/** By the clock, and of the CPU. Milliseconds. */
+interface Timed {
+  readonly ms: number
+  readonly cpuMs: number
 }
 
 interface ReceivedEvent {
@@ -72,13 +78,15 @@ function reply(payload: string): Buffer {
   return Buffer.from(`${fields},"signature":"${signature.toString('base64')}"}`)
 }
 
-function timed(work: () => void): { ms: number } {
+function timed(work: () => void): Timed {
   const start = performance.now()
+  const cpu = process.cpuUsage()
   work()
-  return { ms: performance.now() - start }
+  const { user, system } = process.cpuUsage(cpu)
+  return { ms: performance.now() - start, cpuMs: (user + system) / 1000 }
 }
 
-function events(numbers: FloorCommands['events']['args']): { ms: number } {
+function events(numbers: FloorCommands['events']['args']): Timed {
   const bodies = sender.batches(numbers, self).map((text) => Buffer.from(text))
   const insert = file().prepare('INSERT INTO cache VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
   return timed(() => {
@@ -94,7 +102,7 @@ function events(numbers: FloorCommands['events']['args']): { ms: number } {
   })
 }
 
-function bundles({ requests, size, of }: FloorCommands['bundles']['args']): { ms: number } {
+function bundles({ requests, size, of }: FloorCommands['bundles']['args']): Timed {
   const bodies = Array.from({ length: 64 }, (_, index) => {
     const rids = Array.from({ length: size }, (_unused, offset) => noteRid((index * 7919 + offset * 31) % of))
     return Buffer.from(sender.sign(JSON.stringify({ type: 'fetch_bundles', rids }), self))
@@ -112,7 +120,7 @@ function bundles({ requests, size, of }: FloorCommands['bundles']['args']): { ms
   })
 }
 
-function rids({ requests }: FloorCommands['rids']['args']): { ms: number } {
+function rids({ requests }: FloorCommands['rids']['args']): Timed {
   const body = Buffer.from(sender.sign('{"type":"fetch_rids","rid_types":["orn:bench.note"]}', self))
   const select = file().prepare('SELECT rid FROM cache ORDER BY rid')
   return timed(() => {
