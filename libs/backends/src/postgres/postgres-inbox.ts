@@ -1,24 +1,17 @@
-import {
-  deadLetter,
-  laneOfArrival,
-  LeaseLostError,
-  NETWORK_LANE,
-  pendingArrival,
-  stampOwn,
-  storedBundle,
-  textToSend,
-} from '@koi-mcp/core'
+import { deadLetter, laneOfArrival, NETWORK_LANE, storedBundle, textToSend } from '@koi-mcp/core'
 import type * as port from '@koi-mcp/core'
-import type { ArrivalRow, Clock, DeadLetterRow } from '@koi-mcp/core'
+import type { Clock, DeadLetterRow } from '@koi-mcp/core'
 import { ridTypeOf } from '@koi-mcp/protocol'
-import type { EventType, Manifest, Rid } from '@koi-mcp/protocol'
+import type { EventType, Rid } from '@koi-mcp/protocol'
+import { acceptArrivals, appendArrivals, lockLanes } from './postgres-arrivals.ts'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { searchVector } from './search-vector.ts'
+import { theRow } from './the-row.ts'
 
 /** Undoes what the step had emitted. */
 const NOT_SETTLED = new Error('a node or an edge changed meanwhile')
 
-/** The way in, the lanes and the steps of an arrival. Each step is one call, but for one that emits, or stamps our own knowledge. */
+/** The way in, and the steps of an arrival. Each step is one call, but for one that emits, or stamps our own knowledge. */
 export class PostgresInbox {
   readonly #db: PostgresConnections
   readonly #clock: Clock | undefined
@@ -28,39 +21,8 @@ export class PostgresInbox {
     this.#clock = clock
   }
 
-  async accept(arrivals: readonly port.NewArrival[], once: port.OnceKey | undefined): Promise<port.Accepted> {
-    if (arrivals.some(isStamped)) return this.#db.transaction((queries) => this.#acceptOwn(queries, arrivals, once))
-    return accept(this.#db, this.#now, once, columnsOf(arrivals))
-  }
-
-  async takeLanes(owner: string, leaseMs: number, limit: number): Promise<port.TakenLane[]> {
-    const rows = await this.#db.all<ArrivalRow & { token: number }>(
-      `SELECT token, (arrival).place, (arrival).lane, (arrival).phase, (arrival).attempts, (arrival).accepted_at, (arrival).rid,
-         (arrival).event_type, (arrival).source, (arrival).normalized_event_type, (arrival).manifest, (arrival).contents,
-         (arrival).previous_manifest, (arrival).previous_contents
-       FROM take_lanes($1, $2, $3, $4)`,
-      this.#now,
-      owner,
-      leaseMs,
-      limit,
-    )
-    return rows.map((row) => ({ lease: { lane: row.lane, owner, token: row.token }, first: pendingArrival(row) }))
-  }
-
-  async nextArrival(lease: port.LaneLease): Promise<port.PendingArrival | undefined> {
-    const row = await this.#db.get<ArrivalRow & { due: boolean }>(
-      `SELECT lanes.place, lanes.lane, phase, attempts, accepted_at, rid, event_type, source, normalized_event_type,
-         manifest, contents, previous_manifest, previous_contents, due_at <= now_ms($1) AS due
-       FROM lanes LEFT JOIN inbox ON inbox.place = lanes.place
-       WHERE lanes.lane = $2 AND owner = $3 AND token = $4 AND expires_at > now_ms($1)`,
-      this.#now,
-      lease.lane,
-      lease.owner,
-      lease.token,
-    )
-    if (row === undefined)
-      throw new LeaseLostError(`The lane ${lease.lane} is no longer held by ${lease.owner} (token ${lease.token})`)
-    return (row.place as number | null) === null || !row.due ? undefined : pendingArrival(row)
+  accept(arrivals: readonly port.NewArrival[], once: port.OnceKey | undefined): Promise<port.Accepted> {
+    return acceptArrivals(this.#db, this.#now, arrivals, once)
   }
 
   async apply(
@@ -163,23 +125,6 @@ export class PostgresInbox {
     return theRow(row).more
   }
 
-  /** Answers whether it was held, and has work for others. */
-  async releaseLane({ lane, owner, token }: port.LaneLease): Promise<boolean> {
-    const sql = 'SELECT release_lane($1, $2, $3) AS more'
-    return theRow(await this.#db.get<{ more: boolean }>(sql, lane, owner, token)).more
-  }
-
-  async renewLane(lease: port.LaneLease, leaseMs: number): Promise<void> {
-    const row = await this.#db.get(
-      `UPDATE lanes SET expires_at = now_ms($1) + $5
-       WHERE lane = $2 AND owner = $3 AND token = $4 AND expires_at > now_ms($1) RETURNING lane`,
-      ...this.#leaseOf(lease),
-      leaseMs,
-    )
-    if (row === undefined)
-      throw new LeaseLostError(`The lane ${lease.lane} is no longer held by ${lease.owner} (token ${lease.token})`)
-  }
-
   async state(): Promise<{ pending: number; deadLetters: number; nextDueAt: number | undefined }> {
     const row = await this.#db.get<{ pending: number; deadLetters: number; nextDueAt: number | null }>(
       `SELECT (SELECT count(*) FROM inbox) AS pending, (SELECT count(*) FROM dead_letters) AS "deadLetters",
@@ -187,10 +132,6 @@ export class PostgresInbox {
     )
     const { nextDueAt, ...counts } = theRow(row)
     return { ...counts, nextDueAt: nextDueAt ?? undefined }
-  }
-
-  async isBusy(lane: string): Promise<boolean> {
-    return (await this.#db.get('SELECT 1 FROM inbox WHERE lane = $1 LIMIT 1', lane)) !== undefined
   }
 
   async deadLetters(after: number, limit: number): Promise<port.DeadLetter[]> {
@@ -211,12 +152,8 @@ export class PostgresInbox {
   ): Promise<T> {
     if (arrivals.length === 0 && sends.length === 0) return step(this.#db)
     return this.#db.transaction(async (queries) => {
-      await lock(queries, [lease.lane, ...arrivals.map(laneOfArrival)])
-      if (arrivals.length > 0) {
-        const { columns, stamps } = await stamped(queries, this.#now, arrivals)
-        await queries.get('SELECT append_arrivals($1, $2, $3, $4, $5, $6, $7)', this.#now, ...columns)
-        await remember(queries, stamps)
-      }
+      await lockLanes(queries, [lease.lane, ...arrivals.map(laneOfArrival)])
+      if (arrivals.length > 0) await appendArrivals(queries, this.#now, arrivals)
       const value = await step(queries)
       if (sends.length > 0) {
         const columns = [
@@ -228,18 +165,6 @@ export class PostgresInbox {
       }
       return value
     })
-  }
-
-  async #acceptOwn(
-    queries: Queries,
-    arrivals: readonly port.NewArrival[],
-    once: port.OnceKey | undefined,
-  ): Promise<port.Accepted> {
-    await lock(queries, [...arrivals.map(laneOfArrival), ...(once === undefined ? [] : [once.key])])
-    const { columns, stamps } = await stamped(queries, this.#now, arrivals)
-    const accepted = await accept(queries, this.#now, once, columns)
-    if (!accepted.repeated) await remember(queries, stamps)
-    return accepted
   }
 
   /**
@@ -281,71 +206,6 @@ export class PostgresInbox {
   }
 }
 
-async function accept(
-  queries: Pick<Queries, 'get'>,
-  now: number | null,
-  once: port.OnceKey | undefined,
-  columns: Columns,
-): Promise<port.Accepted> {
-  const sql = 'SELECT places, repeated FROM accept_arrivals($1, $2, $3, $4, $5, $6, $7, $8, $9)'
-  const until = once === undefined ? null : Math.trunc(once.until)
-  return theRow(await queries.get<port.Accepted>(sql, now, once?.key ?? null, until, ...columns))
-}
-
-async function lock(queries: Queries, lanes: readonly string[]): Promise<void> {
-  await queries.get('SELECT lock_lanes($1)', lanes)
-}
-
-/** Stamps what is our own; the lanes' locks are held, so nobody stamps the same RIDs. */
-async function stamped(queries: Queries, now: number | null, arrivals: readonly port.NewArrival[]) {
-  const rids = [...new Set(arrivals.filter(isStamped).map(({ rid }) => rid))]
-  const stamps = new Map<Rid, number>()
-  if (rids.length === 0) return { columns: columnsOf(arrivals), stamps }
-  const rows = await queries.all<{ rid: Rid; micros: number | null; manifest: string | null; now: number }>(
-    `SELECT wanted AS rid, micros, manifest, now_ms($1) AS now
-     FROM unnest($2::text[]) AS wanted LEFT JOIN stamps ON stamps.rid = wanted LEFT JOIN cache ON cache.rid = wanted`,
-    now,
-    rids,
-  )
-  const known = new Map(rows.map((row) => [row.rid, row]))
-  const withManifests = arrivals.map((arrival) => {
-    const row = known.get(arrival.rid)
-    if (row === undefined || !isStamped(arrival)) return arrival
-    const last = stamps.get(arrival.rid) ?? row.micros ?? undefined
-    const { manifest, micros } = stampOwn(arrival, { now: row.now, last, cached: row.manifest ?? undefined })
-    if (micros !== undefined) stamps.set(arrival.rid, micros)
-    return { ...arrival, manifest }
-  })
-  return { columns: columnsOf(withManifests), stamps }
-}
-
-async function remember(queries: Queries, stamps: ReadonlyMap<Rid, number>): Promise<void> {
-  if (stamps.size === 0) return
-  await queries.get(
-    `INSERT INTO stamps SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT (rid) DO UPDATE SET micros = excluded.micros`,
-    [...stamps.keys()],
-    [...stamps.values()],
-  )
-}
-
-/** Whether it is our own knowledge, which gets a stamp or gives one. */
-function isStamped({ source, eventType, manifest, contents }: port.NewArrival): boolean {
-  return source === undefined && eventType !== 'FORGET' && (manifest !== undefined || contents !== undefined)
-}
-
-type Columns = [Rid[], string[], (EventType | null)[], (Rid | null)[], (string | null)[], (string | null)[]]
-
-function columnsOf(arrivals: readonly (port.NewArrival & { manifest?: Manifest | undefined })[]): Columns {
-  return [
-    arrivals.map(({ rid }) => rid),
-    arrivals.map(laneOfArrival),
-    arrivals.map(({ eventType }) => eventType ?? null),
-    arrivals.map(({ source }) => source ?? null),
-    arrivals.map(({ manifest }) => manifest?.text ?? null),
-    arrivals.map(({ contents }) => contents?.text ?? null),
-  ]
-}
-
 /** An error's text may hold anything; Postgres has no room for this one character. */
 function storable(text: string): string {
   return text.replaceAll('\u0000', '\ufffd')
@@ -358,10 +218,4 @@ function changeColumns(change: port.CacheChange): (string | null)[] {
   const { manifest, contents } = bundle
   const words = searchVector(manifest.rid, contents.text)
   return [normalizedEventType, ridTypeOf(manifest.rid), origin, manifest.text, contents.text, words]
-}
-
-/** A call of a function always has a row. */
-function theRow<T>(row: T | undefined): T {
-  if (row === undefined) throw new Error('Postgres answered a call without a row')
-  return row
 }

@@ -3,6 +3,7 @@ import type { Manifest, Rid } from '@koi-mcp/protocol'
 import { PostgresCache } from './postgres-cache.ts'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { PostgresInbox } from './postgres-inbox.ts'
+import { PostgresLanes } from './postgres-lanes.ts'
 import { PostgresOutbox } from './postgres-outbox.ts'
 import { PostgresValues } from './postgres-values.ts'
 import type { PostgresWakes } from './postgres-wakes.ts'
@@ -18,6 +19,7 @@ export class PostgresNodeStore implements core.NodeStore {
   readonly #db: PostgresConnections
   readonly #wakes: PostgresWakes
   readonly #inbox: PostgresInbox
+  readonly #lanes: PostgresLanes
   readonly #cache: PostgresCache
   readonly #outbox: PostgresOutbox
   readonly #values: PostgresValues
@@ -29,6 +31,7 @@ export class PostgresNodeStore implements core.NodeStore {
     this.#db = db
     this.#wakes = wakes
     this.#inbox = new PostgresInbox(db, clock)
+    this.#lanes = new PostgresLanes(db, clock)
     this.#cache = new PostgresCache(db)
     this.#outbox = new PostgresOutbox(db, clock)
     this.#values = new PostgresValues(db)
@@ -41,13 +44,13 @@ export class PostgresNodeStore implements core.NodeStore {
   }
 
   async takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly core.TakenLane[]> {
-    const taken = await this.#inbox.takeLanes(owner, leaseMs, limit)
+    const taken = await this.#lanes.take(owner, leaseMs, limit)
     for (const { lease } of taken) this.#held.add(lease.token)
     return taken
   }
 
   nextArrival(lease: core.LaneLease): Promise<core.PendingArrival | undefined> {
-    return this.#inbox.nextArrival(lease)
+    return this.#lanes.next(lease)
   }
 
   async apply(
@@ -117,12 +120,12 @@ export class PostgresNodeStore implements core.NodeStore {
 
   async releaseLane(lease: core.LaneLease): Promise<void> {
     // What came in while the lane was held was not to be had by others: they look again.
-    this.#wakes.wake({ inbox: await this.#inbox.releaseLane(lease) })
+    this.#wakes.wake({ inbox: await this.#lanes.release(lease) })
     this.#held.delete(lease.token)
   }
 
   renewLane(lease: core.LaneLease, leaseMs: number): Promise<void> {
-    return this.#inbox.renewLane(lease, leaseMs)
+    return this.#lanes.renew(lease, leaseMs)
   }
 
   inboxState(): Promise<{ pending: number; deadLetters: number; nextDueAt: number | undefined }> {
@@ -130,7 +133,7 @@ export class PostgresNodeStore implements core.NodeStore {
   }
 
   laneBusy(lane: string): Promise<boolean> {
-    return this.#inbox.isBusy(lane)
+    return this.#lanes.isBusy(lane)
   }
 
   listDeadLetters({ after = 0, limit = 100 }: { after?: number; limit?: number } = {}): Promise<
