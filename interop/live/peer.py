@@ -1,13 +1,13 @@
 """A real koi-net node, told what to do by JSON lines on standard input; each is answered by one line on standard output.
 
-Usage: peer.py FOLDER KIND NAME PORT [FIRST_CONTACT_URL FIRST_CONTACT_RID]   (KIND: full, partial or coordinator)
+Usage: peer.py FOLDER KIND NAME PORT [FIRST_CONTACT_URL FIRST_CONTACT_RID]   (KIND: full, partial, coordinator, or curious: full, and subscribed to edges as well)
 """
 
 import json
+import logging
 import os
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 folder, kind, name, port = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -18,7 +18,7 @@ os.chdir(folder)
 answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(os.open(folder / "stdout.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
 
-from koi_net.components.interfaces import HandlerType, KnowledgeHandler
+from koi_net.components import NodePoller
 from koi_net.config import (
     FullNodeConfig,
     FullNodeProfile,
@@ -29,9 +29,11 @@ from koi_net.config import (
     PartialNodeProfile,
     ServerConfig,
 )
+from koi_net.config.koi_net_config import EventWorkerConfig
 from koi_net.config.poller_config import PollerConfig
 from koi_net.core import FullNode, PartialNode
-from koi_net.protocol import EventType
+from koi_net.protocol import Event, EventType, generate_edge_bundle
+from koi_net.protocol.model_map import API_MODEL_MAP
 from koi_net_coordinator_node.config import CoordinatorConfig
 from koi_net_coordinator_node.core import CoordinatorNode
 from rid_lib import RID, RIDType
@@ -55,21 +57,11 @@ class Note(ORN):
         return cls(reference)
 
 
-seen = []
-
-
-@dataclass
-class Witness(KnowledgeHandler):
-    handler_type = HandlerType.Final
-
-    def handle(self, kobj):
-        event_type = kobj.normalized_event_type
-        seen.append([str(event_type), str(kobj.rid), str(kobj.source) if kobj.source else None])
-
-
+# Quicker than the 1 s of its own, so that nobody waits for it.
+quick = EventWorkerConfig(queue_timeout=0.02, max_wait_time=0.1)
 first_contact = NodeContact(url=contact[0], rid=contact[1]) if contact else NodeContact()
 provides = NodeProvides(event=[Note], state=[Note])
-interest = [KoiNetNode, Note]
+interest = [KoiNetNode, Note] + ([KoiNetEdge] if kind == "curious" else [])
 
 
 class Full(FullNodeConfig):
@@ -79,6 +71,7 @@ class Full(FullNodeConfig):
         node_profile=FullNodeProfile(provides=provides),
         rid_types_of_interest=interest,
         first_contact=first_contact,
+        event_worker=quick,
     )
 
 
@@ -89,26 +82,37 @@ class Partial(PartialNodeConfig):
         node_profile=PartialNodeProfile(),
         rid_types_of_interest=interest,
         first_contact=first_contact,
+        event_worker=quick,
     )
 
 
 class Coordinator(CoordinatorConfig):
     server: ServerConfig = ServerConfig(port=port)
+    koi_net: KoiNetConfig = CoordinatorConfig.model_fields["koi_net"].default.model_copy(
+        update={"node_name": name, "event_worker": quick}, deep=True
+    )
 
 
 class FullPeer(FullNode):
     config_schema = Full
-    witness = Witness
+
+
+paused = threading.Event()
+
+
+class PausablePoller(NodePoller):
+    def poll(self):
+        if not paused.is_set():
+            super().poll()
 
 
 class PartialPeer(PartialNode):
     config_schema = Partial
-    witness = Witness
+    poller = PausablePoller
 
 
 class CoordinatorPeer(CoordinatorNode):
     config_schema = Coordinator
-    witness = Witness
 
 
 def bundle_of(node, rid):
@@ -127,23 +131,46 @@ def obey(node, order):
             return bundle_of(node, order["rid"])
         case "list":
             return [str(rid) for rid in node.cache.list_rids()]
-        case "seen":
-            return seen
-        case "fetch_rids":
+        case "ask":
+            path, entry = next(
+                item for item in API_MODEL_MAP.items() if item[1].request.model_fields["type"].default == order["type"]
+            )
+            request = entry.request.model_validate(order["request"])
+            reply = node.request_handler.make_request(RID.from_string(order["node"]), path, request)
+            return reply and json.loads(reply.model_dump_json(exclude_none=True))
+        case "propose":
             types = [RIDType.from_string(name) for name in order["types"]]
-            reply = node.request_handler.fetch_rids(RID.from_string(order["node"]), rid_types=types)
-            return [str(rid) for rid in reply.rids]
-        case "fetch_manifests":
-            rids = [RID.from_string(rid) for rid in order["rids"]]
-            reply = node.request_handler.fetch_manifests(RID.from_string(order["node"]), rids=rids)
-            return json.loads(reply.model_dump_json(exclude_none=True))
-        case "fetch_bundles":
-            rids = [RID.from_string(rid) for rid in order["rids"]]
-            reply = node.request_handler.fetch_bundles(RID.from_string(order["node"]), rids=rids)
-            return json.loads(reply.model_dump_json(exclude_none=True))
+            source = RID.from_string(order["provider"])
+            node.kobj_queue.push(bundle=generate_edge_bundle(source, node.identity.rid, types, order["edge_type"]))
+        case "provide":
+            types = [RIDType.from_string(name) for name in order["types"]]
+            node.config.koi_net.node_profile.provides = NodeProvides(event=types, state=types)
+            node.profile_monitor.process_profile()
+        case "handshake":
+            node.handshaker.handshake_with(RID.from_string(order["node"]))
+        case "leave":
+            event = Event.from_rid(EventType.FORGET, node.identity.rid)
+            node.request_handler.broadcast_events(RID.from_string(order["node"]), events=[event])
+        case "polling":
+            (paused.clear if order["on"] else paused.set)()
+        case "catch_up":
+            # As at its start and at a new subscription, with everything that there is; an error here would have ended it there.
+            for source in [RID.from_string(other) for other in order["nodes"]]:
+                for manifest in node.request_handler.fetch_manifests(source, rid_types=[]).manifests:
+                    node.kobj_queue.push(manifest=manifest, source=source)
+                for rid in node.request_handler.fetch_rids(source, rid_types=[]).rids:
+                    if rid != node.identity.rid and not node.cache.exists(rid):
+                        node.kobj_queue.push(rid=rid, source=source)
+        case "idle":
+            node.kobj_queue.wait()
+            node.event_queue.q.join()
         case "running":
             return str(node.get_state())
     return None
+
+
+# Its log of every call costs more than the calls.
+logging.disable(logging.INFO)
 
 
 def answer(value):
@@ -151,11 +178,13 @@ def answer(value):
     answers.flush()
 
 
-node = {"full": FullPeer, "partial": PartialPeer, "coordinator": CoordinatorPeer}[kind](root_dir=folder)
+node = {"full": FullPeer, "curious": FullPeer, "partial": PartialPeer, "coordinator": CoordinatorPeer}[kind](root_dir=folder)
 node.start()
 if str(node.get_state()) != "RUNNING":
     answer({"error": "the node did not start"})
     os._exit(1)
+if kind == "partial":
+    node.config.poller.polling_interval = 0.2
 answer({"rid": str(node.identity.rid), "base_url": node.identity.profile.base_url})
 for line in sys.stdin:
     try:

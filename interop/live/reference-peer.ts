@@ -8,97 +8,126 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import type { Rid } from '@koi-mcp/protocol'
+import { edgeRid } from '@koi-mcp/protocol'
+import type { EdgeType, PayloadType, Rid } from '@koi-mcp/protocol'
+import type { Edge, Ending, Side, Target } from './side.ts'
 
-export type PeerKind = 'full' | 'partial' | 'coordinator'
+export type PeerKind = 'full' | 'curious' | 'partial' | 'coordinator'
 
 /** A bundle as the reference prints it. */
-export interface PeerBundle {
-  readonly manifest: Readonly<Record<string, unknown>>
+interface PeerBundle {
+  readonly manifest: { readonly timestamp: string; readonly sha256_hash: string }
   readonly contents: Readonly<Record<string, unknown>>
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, null>
-
 interface Started {
   readonly rid: Rid
   readonly base_url: string | null
 }
+interface Running extends Started {
+  readonly child: Child
+  readonly answers: AsyncIterator<string>
+}
 
-export class ReferencePeer {
-  readonly rid: Rid
-  readonly url: string
-  readonly #child: Child
-  readonly #answers: AsyncIterator<string>
+export class ReferencePeer implements Side {
+  readonly maker = 'theirs'
   readonly #folder: string
+  readonly #begin: () => Promise<Running>
+  #running: Running
+  #more = false
 
-  private constructor(child: Child, answers: AsyncIterator<string>, folder: string, { rid, base_url }: Started) {
-    this.#child = child
-    this.#answers = answers
+  private constructor(folder: string, begin: () => Promise<Running>, running: Running) {
     this.#folder = folder
-    this.rid = rid
-    this.url = base_url ?? ''
+    this.#begin = begin
+    this.#running = running
   }
 
-  static async start(
-    python: string,
-    kind: PeerKind,
-    name: string,
-    contact?: { readonly url: string; readonly rid: Rid },
-  ): Promise<ReferencePeer> {
+  static async start(python: string, kind: PeerKind, name: string, contact?: Target): Promise<ReferencePeer> {
     const folder = mkdtempSync(join(tmpdir(), 'koi-net-peer-'))
     const args = [join(import.meta.dirname, 'peer.py'), folder, kind, name, String(await freePort())]
     if (contact !== undefined) args.push(contact.url, contact.rid)
-    const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-    const answers = createInterface({ input: child.stdout, crlfDelay: Infinity })[Symbol.asyncIterator]()
-    const first = await answers.next()
-    const started =
-      first.done === true ? { error: 'it ended' } : (JSON.parse(first.value) as Started | { error: string })
-    if ('error' in started) throw new Error(`${name} did not start: ${started.error}\n${logOf(folder)}`)
-    return new ReferencePeer(child, answers, folder, started)
+    const begin = () => run(python, args, folder)
+    return new ReferencePeer(folder, begin, await begin())
+  }
+
+  get rid(): Rid {
+    return this.#running.rid
+  }
+  get url(): string {
+    return this.#running.base_url ?? ''
+  }
+  get isPartial(): boolean {
+    return this.#running.base_url === null
   }
 
   async publish(rid: Rid, contents: object): Promise<void> {
-    await this.#ask({ do: 'publish', rid, contents })
+    await this.#order('publish', { rid, contents })
   }
   async forget(rid: Rid): Promise<void> {
-    await this.#ask({ do: 'forget', rid })
+    await this.#order('forget', { rid })
   }
-  async read(rid: Rid): Promise<PeerBundle | null> {
-    return (await this.#ask({ do: 'read', rid })) as PeerBundle | null
+  async read(rid: Rid): Promise<PeerBundle | undefined> {
+    return ((await this.#order('read', { rid })) as PeerBundle | null) ?? undefined
+  }
+  async contents(rid: Rid): Promise<unknown> {
+    return (await this.read(rid))?.contents
   }
   async list(): Promise<readonly Rid[]> {
-    return (await this.#ask({ do: 'list' })) as Rid[]
+    return (await this.#order('list')) as Rid[]
   }
-  /** Every change of its cache: event type, RID and where it came from (null: itself). */
-  async seen(): Promise<readonly (readonly [string, Rid, Rid | null])[]> {
-    return (await this.#ask({ do: 'seen' })) as [string, Rid, Rid | null][]
+  async edge(source: Rid, target: Rid): Promise<Edge | undefined> {
+    const bundle = await this.read(edgeRid(source, target))
+    if (bundle === undefined) return undefined
+    const { status, edge_type, rid_types } = bundle.contents as unknown as Omit<Edge, 'timestamp'>
+    return { status, edge_type, rid_types, timestamp: bundle.manifest.timestamp }
   }
-  async fetchRids(node: Rid, types: readonly string[]): Promise<readonly Rid[]> {
-    return (await this.#ask({ do: 'fetch_rids', node, types })) as Rid[]
+  /** Asks for all that these nodes have, and takes it in. */
+  async catchUp(nodes: readonly Target[]): Promise<void> {
+    await this.#order('catch_up', { nodes: nodes.map(({ rid }) => rid) })
+    await this.idle()
   }
-  async fetchManifests(node: Rid, rids: readonly Rid[]): Promise<Readonly<Record<string, unknown>>> {
-    return (await this.#ask({ do: 'fetch_manifests', node, rids })) as Record<string, unknown>
+  async propose(provider: Rid, types: readonly string[], type: EdgeType): Promise<void> {
+    await this.#order('propose', { provider, types, edge_type: type })
   }
-  async fetchBundles(node: Rid, rids: readonly Rid[]): Promise<Readonly<Record<string, unknown>>> {
-    return (await this.#ask({ do: 'fetch_bundles', node, rids })) as Record<string, unknown>
+  async changeProfile(): Promise<void> {
+    this.#more = !this.#more
+    await this.#order('provide', { types: ['orn:notes.note', ...(this.#more ? ['orn:koi-net.node'] : [])] })
   }
-  /** `RUNNING` while nothing has ended it. */
-  async state(): Promise<string> {
-    return (await this.#ask({ do: 'running' })) as string
+  async handshake({ rid }: Target): Promise<void> {
+    await this.#order('handshake', { node: rid })
+  }
+  async leave({ rid }: Target): Promise<void> {
+    await this.#order('leave', { node: rid })
+  }
+  async ask({ rid }: Target, type: PayloadType, request: object): Promise<Readonly<Record<string, unknown>>> {
+    return (await this.#order('ask', { node: rid, type, request })) as Record<string, unknown>
+  }
+  async polling(on: boolean): Promise<void> {
+    if (!this.isPartial) return
+    await this.#order('polling', { on })
+  }
+  async idle(): Promise<void> {
+    await this.#order('idle')
   }
 
+  async restart(ending: Ending): Promise<void> {
+    await end(this.#running.child, ending)
+    this.#running = await this.#begin()
+  }
+  async check(): Promise<void> {
+    const state = await this.#order('running')
+    if (state !== 'RUNNING') throw new Error(`the koi-net node is ${String(state)}\n${logOf(this.#folder)}`)
+  }
   async stop(): Promise<void> {
-    const ended =
-      this.#child.exitCode === null ? new Promise((resolve) => this.#child.once('exit', resolve)) : undefined
-    this.#child.stdin.end()
-    await ended
+    await end(this.#running.child, 'stopped')
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  async #ask(order: object): Promise<unknown> {
-    this.#child.stdin.write(`${JSON.stringify(order)}\n`)
-    const line = await this.#answers.next()
+  async #order(what: string, more: object = {}): Promise<unknown> {
+    const { child, answers } = this.#running
+    child.stdin.write(`${JSON.stringify({ do: what, ...more })}\n`)
+    const line = await answers.next()
     if (line.done === true) throw new Error(`the koi-net node ended\n${logOf(this.#folder)}`)
     const answer = JSON.parse(line.value) as { ok: unknown; error?: string }
     if (answer.error !== undefined) throw new Error(`the koi-net node: ${answer.error}\n${logOf(this.#folder)}`)
@@ -106,8 +135,27 @@ export class ReferencePeer {
   }
 }
 
+async function run(python: string, args: readonly string[], folder: string): Promise<Running> {
+  const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  // A node that was killed takes no more orders.
+  child.stdin.on('error', () => {})
+  const answers = createInterface({ input: child.stdout, crlfDelay: Infinity })[Symbol.asyncIterator]()
+  const first = await answers.next()
+  const started = first.done === true ? { error: 'it ended' } : (JSON.parse(first.value) as Started | { error: string })
+  if ('error' in started) throw new Error(`the koi-net node did not start: ${started.error}\n${logOf(folder)}`)
+  return { ...started, child, answers }
+}
+
+async function end(child: Child, ending: Ending): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  if (ending === 'killed') child.kill('SIGKILL')
+  else child.stdin.end()
+  await ended
+}
+
 /** The port manager of the reference takes the next one should somebody be quicker. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as AddressInfo
