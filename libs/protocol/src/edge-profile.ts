@@ -5,6 +5,7 @@ import { membersOf, oneOf, required, stringOf } from './fields.ts'
 import type { Members } from './fields.ts'
 import { parseJson } from './json-text.ts'
 import { ridTypeNames } from './node-profile.ts'
+import { checkContext } from './profile-context.ts'
 import { NODE_TYPE_NAME, parseRid } from './rid.ts'
 import type { Rid } from './rid.ts'
 
@@ -41,6 +42,7 @@ export function edgeProfileContents(edge: EdgeProfile): Contents {
 /** @throws ProtocolError */
 export function parseEdgeProfile(contents: Contents): EdgeProfile {
   const members = membersOf(parseJson(contents.text), '')
+  checkContext(members)
   return {
     source: nodeOf(members, 'source'),
     target: nodeOf(members, 'target'),

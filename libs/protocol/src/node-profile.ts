@@ -4,6 +4,7 @@ import { ProtocolError } from './errors.ts'
 import { itemsOf, membersOf, oneOf, optional, required, stringOf } from './fields.ts'
 import { parseJson } from './json-text.ts'
 import type { JsonNode } from './json-text.ts'
+import { checkContext } from './profile-context.ts'
 import { parseRidTypeName } from './rid.ts'
 
 export const NODE_TYPES = ['FULL', 'PARTIAL'] as const
@@ -41,15 +42,16 @@ export function nodeProfileContents(profile: NodeProfile): Contents {
 
 /**
  * Reads a node's profile. Stricter than the reference where the reference would later stop: a full node needs a `base_url`, and
- * every node a key. Older nodes send no `@context`; it is not looked at.
+ * every node a key.
  *
  * @throws ProtocolError
  */
 export function parseNodeProfile(contents: Contents): NodeProfile {
   const members = membersOf(parseJson(contents.text), '')
+  checkContext(members)
   const node_type = oneOf(required(members, 'node_type', ''), NODE_TYPES, 'node_type')
   const public_key = stringOf(required(members, 'public_key', ''), 'public_key')
-  const provides = optional(members, 'provides')
+  const provides = members.get('provides')
   const provided = provides === undefined ? new Map<string, JsonNode>() : membersOf(provides, 'provides')
   const lists = {
     event: ridTypeNames(provided.get('event'), 'provides.event'),

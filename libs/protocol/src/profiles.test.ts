@@ -29,6 +29,14 @@ describe('node profiles', () => {
 
   it.each([
     ['{"node_type":"FULL","public_key":"k"}', 'base_url: is missing, and a FULL node needs one'],
+    ['{"@context":"none","node_type":"PARTIAL","public_key":"k"}', '@context: "none" is no RID'],
+    ['{"@context":7,"node_type":"PARTIAL","public_key":"k"}', '@context: must be a string, is a number'],
+    ['{"context":null,"node_type":"PARTIAL","public_key":"k"}', 'context: must be a string, is null'],
+    [
+      '{"@context":"https://x.org?","node_type":"PARTIAL","public_key":"k"}',
+      '@context: the RID is not what the grammar',
+    ],
+    ['{"node_type":"PARTIAL","provides":null,"public_key":"k"}', 'provides: must be an object, is null'],
     ['{"node_type":"FULL","base_url":null,"public_key":"k"}', 'base_url: is missing, and a FULL node needs one'],
     [
       '{"node_type":"FULL","base_url":"file:///etc","public_key":"k"}',
