@@ -101,8 +101,24 @@ export async function forgotten(pair: Pair): Promise<void> {
   await until('its edge is gone', async () => (await provider.edge(provider.rid, subscriber.rid)) === undefined)
   await subscriber.handshake(provider)
   await until('the node is back', knows(provider, subscriber))
-  await subscriber.propose(provider.rid, [NoteRID.name], subscriber.isPartial ? 'POLL' : 'WEBHOOK')
-  await approvedAtBoth(provider, subscriber)
+  // The FORGET of its old edge may still be on its way, and takes a new one with it.
+  const areApproved = async () => {
+    const edges = [
+      await provider.edge(provider.rid, subscriber.rid),
+      await subscriber.edge(provider.rid, subscriber.rid),
+    ]
+    return edges.every((edge) => edge?.status === 'APPROVED')
+  }
+  let askedAt = 0
+  await until('subscribed again', async () => {
+    if (await areApproved()) return true
+    if (Date.now() - askedAt > 3_000) {
+      await provider.idle()
+      await subscriber.propose(provider.rid, [NoteRID.name], subscriber.isPartial ? 'POLL' : 'WEBHOOK')
+      askedAt = Date.now()
+    }
+    return false
+  })
   await hears(provider, subscriber, pair.note('after it came back'))
 }
 
