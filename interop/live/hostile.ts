@@ -233,7 +233,7 @@ const EVENTS: Readonly<Record<string, (hostile: HandNode, to: Target, victim: Ta
     ]),
   'with an RID alone': () => eventsText([`{"rid":"${note('bare')}","event_type":"NEW"}`]),
   'that forgets with contents': () => eventsText([event(note('forgets'), '{"a":1}', { type: 'FORGET' })]),
-  'that forgets the victim': (_hostile, _to, victim) => eventsText([`{"rid":"${victim.rid}","event_type":"FORGET"}`]),
+  // That anyone forgets the victim is what the open mode allows; with the default it is refused, and a test of the pipeline's.
   'that forgets this node': (_hostile, to) => eventsText([`{"rid":"${to.rid}","event_type":"FORGET"}`]),
   'about the victim': (_hostile, _to, victim) =>
     eventsText([event(victim.rid, '{"node_type":"FULL","public_key":"x"}', { type: 'UPDATE' })]),
