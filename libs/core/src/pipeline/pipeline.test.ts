@@ -223,6 +223,17 @@ describe('the pipeline', () => {
     expect(await node.store.read(NoteRID.of('a'))).toBeUndefined()
   })
 
+  it('drops what a node that cannot be asked tells without its contents, and keeps no letter of it', async () => {
+    const node = producer()
+    await node.start()
+    const rid = NoteRID.of('a')
+    const { manifest } = bundle(rid, { n: 1 })
+    const source = stranger().rid
+    await settle(node, { rid, eventType: 'NEW', source }, { rid, eventType: 'NEW', manifest, source })
+    expect(await node.store.inboxState()).toMatchObject({ pending: 0, deadLetters: 0 })
+    expect(await node.store.read(rid)).toBeUndefined()
+  })
+
   it('goes on behind the cache when the Network phase failed for a while, and commits what a handler pushes once', async () => {
     const node = producer()
     const runs: unknown[] = []

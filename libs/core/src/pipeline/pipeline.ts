@@ -77,7 +77,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options
-    this.#sources = new SourceFetch(options.client)
+    this.#sources = new SourceFetch(options.client, options.log)
   }
 
   /**

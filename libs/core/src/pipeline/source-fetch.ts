@@ -1,5 +1,6 @@
 import type { Bundle, Manifest, Rid } from '@koi-mcp/protocol'
 import { PermanentError, TransientError } from '../domain/handler-errors.ts'
+import type { Logger } from '../logger.ts'
 import type { PeerClient } from '../network/peer-client.ts'
 import { PeerError } from '../network/peer-client.ts'
 
@@ -15,25 +16,28 @@ export class NotNowError extends Error {
 /** Fetches what an event did not bring from the node that sent it. */
 export class SourceFetch {
   readonly #client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>
+  readonly #log: Logger
   readonly #underWay = new Map<Rid, number>()
 
-  constructor(client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>) {
+  constructor(client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>, log: Logger) {
     this.#client = client
+    this.#log = log
   }
 
   /** @throws NotNowError, TransientError, PermanentError */
   async manifest(source: Rid, rid: Rid): Promise<Manifest | undefined> {
-    const { manifests } = await this.#fetch(source, () => this.#client.fetchManifests(source, { rids: [rid] }))
-    return manifests.find((candidate) => candidate.rid === rid)
+    const reply = await this.#fetch(source, rid, () => this.#client.fetchManifests(source, { rids: [rid] }))
+    return reply?.manifests.find((candidate) => candidate.rid === rid)
   }
 
   /** @throws NotNowError, TransientError, PermanentError */
   async bundle(source: Rid, rid: Rid): Promise<Bundle | undefined> {
-    const { bundles } = await this.#fetch(source, () => this.#client.fetchBundles(source, [rid]))
-    return bundles.find(({ manifest }) => manifest.rid === rid)
+    const reply = await this.#fetch(source, rid, () => this.#client.fetchBundles(source, [rid]))
+    return reply?.bundles.find(({ manifest }) => manifest.rid === rid)
   }
 
-  async #fetch<T>(source: Rid, call: () => Promise<T>): Promise<T> {
+  /** Nothing where the source can never be asked: any stranger can name an RID, and shall not fill the dead letters with it. */
+  async #fetch<T>(source: Rid, rid: Rid, call: () => Promise<T>): Promise<T | undefined> {
     const underWay = this.#underWay.get(source) ?? 0
     if (underWay >= FETCHES_A_SOURCE) throw new NotNowError(`${underWay} fetches from ${source} are under way`)
     this.#underWay.set(source, underWay + 1)
@@ -41,6 +45,13 @@ export class SourceFetch {
       return await call()
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
+      if (error.code === 'NO_ADDRESS' && !error.retryable) {
+        this.#log.warn('dropped: told without its contents by a node that cannot be asked for them', {
+          rid,
+          peer: source,
+        })
+        return undefined
+      }
       const message = `could not fetch from ${error.peer}: ${error.message}`
       throw error.retryable
         ? new TransientError(message, { cause: error })
