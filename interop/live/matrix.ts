@@ -40,16 +40,17 @@ export const SCENARIOS: Readonly<Record<string, Play>> = {
   '[ENV-5] the four errors in their order': errorsInTheirOrder,
   'edge refused': refused,
   'edge proposed again with other types': proposedAgain,
+  // Before anyone comes again: a reference node loses its subscription to the coordinator by that, and hears of nobody.
+  'chain of three nodes': (pair, network) =>
+    pair.direction === DIRECTIONS[0]
+      ? chain(network.theirFull, network.coordinator, network.theirPartial)
+      : chain(network.ourProducer, network.theirFull, network.ourConsumer),
   're-handshake': handshakeAgain,
   'changed profile': profileChanged,
   'restart with the same key': restartedWithItsKey,
   '[NEG-3] node forgotten and its edges gone': forgotten,
   'peer stopped in the middle': restartedInTheMiddle('stopped'),
   'peer killed in the middle': restartedInTheMiddle('killed'),
-  'chain of three nodes': (pair, network) =>
-    pair.direction === DIRECTIONS[0]
-      ? chain(network.theirFull, network.coordinator, network.theirPartial)
-      : chain(network.ourProducer, network.theirFull, network.ourConsumer),
 }
 
 /** What the matrix says of one cell; undefined would be a hole. */
