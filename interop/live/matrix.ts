@@ -38,13 +38,14 @@ export const SCENARIOS: Readonly<Record<string, Play>> = {
   '[API-3] poll with limits': polled,
   '[API-4] fetches found, not found, by type and empty': fetched,
   '[ENV-5] the four errors in their order': errorsInTheirOrder,
-  'edge refused': refused,
-  'edge proposed again with other types': proposedAgain,
-  // Before anyone comes again: a reference node loses its subscription to the coordinator by that, and hears of nobody.
+  // Before anyone comes again: a reference node loses its subscription to the coordinator by that, and hears of nobody. And before
+  // anyone subscribes anew: one that catches up ends when what it was listed is forgotten before it asks for the manifest.
   'chain of three nodes': (pair, network) =>
     pair.direction === DIRECTIONS[0]
       ? chain(network.theirFull, network.coordinator, network.theirPartial)
       : chain(network.ourProducer, network.theirFull, network.ourConsumer),
+  'edge refused': refused,
+  'edge proposed again with other types': proposedAgain,
   're-handshake': handshakeAgain,
   'changed profile': profileChanged,
   'restart with the same key': restartedWithItsKey,
