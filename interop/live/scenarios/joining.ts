@@ -59,11 +59,7 @@ async function edgesWith(side: Side, node: Side): Promise<string> {
 export async function subscribed({ provider, subscriber }: Pair): Promise<void> {
   await until('the subscriber at the provider', knows(provider, subscriber))
   await until('the provider at the subscriber', knows(subscriber, provider))
-  const edges = [await provider.edge(provider.rid, subscriber.rid), await subscriber.edge(provider.rid, subscriber.rid)]
-  const areApproved = edges.every((edge) => edge?.status === 'APPROVED')
-  if (!areApproved && (subscriber.maker === 'theirs' || subscriber.isPartial)) {
-    await subscriber.propose(provider.rid, [NoteRID.name], subscriber.isPartial ? 'POLL' : 'WEBHOOK')
-  }
+  if (subscriber.maker === 'theirs' || subscriber.isPartial) await askUntilApproved(provider, subscriber)
   await approvedAtBoth(provider, subscriber)
 }
 
@@ -101,17 +97,17 @@ export async function forgotten(pair: Pair): Promise<void> {
   await until('its edge is gone', async () => (await provider.edge(provider.rid, subscriber.rid)) === undefined)
   await subscriber.handshake(provider)
   await until('the node is back', knows(provider, subscriber))
-  // The FORGET of its old edge may still be on its way, and takes a new one with it.
-  const areApproved = async () => {
-    const edges = [
-      await provider.edge(provider.rid, subscriber.rid),
-      await subscriber.edge(provider.rid, subscriber.rid),
-    ]
-    return edges.every((edge) => edge?.status === 'APPROVED')
-  }
+  await askUntilApproved(provider, subscriber)
+  await hears(provider, subscriber, pair.note('after it came back'))
+}
+
+/** The FORGET of the edge before may still be on its way, and takes a new one with it: it is asked for again. */
+async function askUntilApproved(provider: Side, subscriber: Side): Promise<void> {
   let askedAt = 0
   await until('subscribed again', async () => {
-    if (await areApproved()) return true
+    const sides = [provider, subscriber]
+    const edges = await Promise.all(sides.map((side) => side.edge(provider.rid, subscriber.rid)))
+    if (edges.every((edge) => edge?.status === 'APPROVED')) return true
     if (Date.now() - askedAt > 3_000) {
       await provider.idle()
       await subscriber.propose(provider.rid, [NoteRID.name], subscriber.isPartial ? 'POLL' : 'WEBHOOK')
@@ -119,7 +115,6 @@ export async function forgotten(pair: Pair): Promise<void> {
     }
     return false
   })
-  await hears(provider, subscriber, pair.note('after it came back'))
 }
 
 export async function approvedAtBoth(provider: Side, subscriber: Side, types?: readonly string[]): Promise<void> {
