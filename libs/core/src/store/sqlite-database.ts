@@ -1,12 +1,15 @@
 import { closeSync, fdatasync, openSync } from 'node:fs'
 import { backup, DatabaseSync } from 'node:sqlite'
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
+import { setTimeout as nextMoment } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { StoreError } from './node-store.ts'
 
 /** Of a copy; pages are of 4 KiB. */
 const PAGES_A_PIECE = 100
 const PAGES_A_SYNC = 2000
+/** Of a copy that could not begin, before it is tried again. */
+const LONGEST_PAUSE_MS = 10
 
 export const DAMAGE_FIX =
   'Put back a backup (koi-mcp restore), or move the store away and start again: the node then keeps its name and catches up from its peers'
@@ -85,13 +88,9 @@ export class SqliteDatabase {
       })
     }
     try {
-      await backup(this.#db, path, {
-        rate: PAGES_A_PIECE,
-        progress: () => {
-          stop()
-          unsynced += PAGES_A_PIECE
-          if (unsynced >= PAGES_A_SYNC && !isSyncing) sync()
-        },
+      await this.#begun(path, stop, () => {
+        unsynced += PAGES_A_PIECE
+        if (unsynced >= PAGES_A_SYNC && !isSyncing) sync()
       })
     } finally {
       await syncing
@@ -99,6 +98,30 @@ export class SqliteDatabase {
     }
     // A connection that is closed meanwhile ends the copy early, and says nothing.
     stop()
+  }
+
+  /**
+   * A first piece that meets a transaction of this connection is locked out (SQLITE_LOCKED), which node:sqlite takes for a failure, "not an error",
+   * while it tries any later piece again by itself. So the first one is tried again here.
+   */
+  async #begun(path: string, stop: () => void, onPiece: () => void): Promise<void> {
+    let begun = false
+    const progress = () => {
+      begun = true
+      stop()
+      onPiece()
+    }
+    for (;;) {
+      try {
+        await backup(this.#db, path, { rate: PAGES_A_PIECE, progress })
+        return
+      } catch (error) {
+        const lockedOut = !begun && error instanceof Error && 'errcode' in error && error.errcode === 0
+        if (!lockedOut) throw error
+        stop()
+        await nextMoment(Math.random() * LONGEST_PAUSE_MS)
+      }
+    }
   }
 
   close(): void {
