@@ -92,6 +92,39 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       expect((await one.read(dataset('a')))?.bundle.contents.text).toBe(bundle.contents.text)
     })
 
+    it('have a named lease one at a time, and accept nothing under one that the other has', async () => {
+      const owners = Array.from({ length: 20 }, (_, index) => `owner-${index}`)
+      const takes = owners.map((owner, index) => stores[index % 2]!.takeLease('work', owner, LEASE_MS))
+      const [lease, ...more] = (await Promise.all(takes)).filter((taken) => taken !== undefined)
+      expect(more).toEqual([])
+      now += LEASE_MS
+      const next = (await other.takeLease('work', 'next', LEASE_MS))!
+      expect(next.token).toBeGreaterThan(lease!.token)
+      const arrivals = [{ rid: dataset('a'), eventType: 'NEW', contents: contentsOf({ a: 1 }) }] as const
+      await expect(one.accept(arrivals, undefined, lease)).rejects.toThrow(LeaseLostError)
+      expect((await one.accept(arrivals, undefined, next)).places).toHaveLength(1)
+    })
+
+    it(
+      'draw greater tokens each time a named lease changes its owner, whoever waited for it',
+      async () => {
+        const tokens: number[] = []
+        const work = async (store: NodeStore, owner: string) => {
+          for (let count = 0; count < 20;) {
+            const lease = await store.takeLease('work', owner, LEASE_MS)
+            if (lease === undefined) continue
+            tokens.push(lease.token)
+            count++
+            await store.releaseLease(lease)
+          }
+        }
+        await Promise.all([work(one, 'w1'), work(other, 'w2'), work(one, 'w3'), work(other, 'w4')])
+        expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => a - b))
+        expect(tokens).toHaveLength(80)
+      },
+      SECONDS,
+    )
+
     it('apply an envelope once that comes to both at the same time', async () => {
       for (let round = 0; round < 30; round++) {
         const once = { key: `k${round}`, until: START + 1000 }
@@ -378,9 +411,11 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
     it('give back what they hold when they close, and say so', async () => {
       await one.accept([arrivalOf(bundleOf(dataset('a')))])
       await takeLane(one, 'w', LEASE_MS)
+      await one.takeLease('work', 'one', LEASE_MS)
       const heard = new Promise<object>((resolve) => other.onWake((wake) => wake.outbox && resolve({ ...wake })))
       await one.close()
       expect((await takeLane(other, 'w', LEASE_MS))?.lane).toBe(dataset('a'))
+      expect(await other.takeLease('work', 'other', LEASE_MS)).toBeDefined()
       const late = sleep(5000, 'nothing was heard', { ref: false })
       expect(await Promise.race([heard, late])).toEqual({ changes: true, inbox: true, outbox: true })
     })

@@ -1,7 +1,9 @@
 import { StoreError } from '@koi-mcp/core'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { CACHE_FUNCTIONS } from './postgres-cache-functions.ts'
+import { DEAD_LETTER_FUNCTIONS } from './postgres-dead-letter-functions.ts'
 import { INBOX_FUNCTIONS } from './postgres-inbox-functions.ts'
+import { LEASE_FUNCTIONS } from './postgres-lease-functions.ts'
 import { OUTBOX_FUNCTIONS } from './postgres-outbox-functions.ts'
 import { TABLES } from './postgres-tables.ts'
 
@@ -17,6 +19,7 @@ export interface Migration {
  */
 export const MIGRATIONS: readonly Migration[] = [
   { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS].join('\n'), oldest: 1 },
+  { sql: [LEASE_FUNCTIONS, DEAD_LETTER_FUNCTIONS].join('\n'), oldest: 1 },
 ]
 
 const FORMAT_TABLE =

@@ -1,6 +1,6 @@
-import { deadLetter, laneOfArrival, NETWORK_LANE, storedBundle, textToSend } from '@koi-mcp/core'
+import { laneOfArrival, NETWORK_LANE, storedBundle, textToSend } from '@koi-mcp/core'
 import type * as port from '@koi-mcp/core'
-import type { Clock, DeadLetterRow } from '@koi-mcp/core'
+import type { Clock } from '@koi-mcp/core'
 import { ridTypeOf } from '@koi-mcp/protocol'
 import type { EventType, Rid } from '@koi-mcp/protocol'
 import { acceptArrivals, appendArrivals, lockLanes } from './postgres-arrivals.ts'
@@ -21,8 +21,12 @@ export class PostgresInbox {
     this.#clock = clock
   }
 
-  accept(arrivals: readonly port.NewArrival[], once: port.OnceKey | undefined): Promise<port.Accepted> {
-    return acceptArrivals(this.#db, this.#now, arrivals, once)
+  accept(
+    arrivals: readonly port.NewArrival[],
+    once: port.OnceKey | undefined,
+    under: port.NamedLease | undefined,
+  ): Promise<port.Accepted> {
+    return acceptArrivals(this.#db, this.#now, arrivals, once, under)
   }
 
   async apply(
@@ -105,7 +109,7 @@ export class PostgresInbox {
     place: number,
     { error, dueAt, countAttempt }: { error: string; dueAt: number; countAttempt: boolean },
   ): Promise<void> {
-    const sql = 'SELECT retry_later($1, $2, $3, $4, $5, $6, $7, $8)'
+    const sql = 'SELECT retry_later_2($1, $2, $3, $4, $5, $6, $7, $8)'
     await this.#db.get(sql, ...this.#leaseOf(lease), place, storable(error), Math.trunc(dueAt), countAttempt ? 1 : 0)
   }
 
@@ -118,7 +122,7 @@ export class PostgresInbox {
     targets: readonly Rid[],
   ): Promise<boolean> {
     const inline = await this.#inlineEvent(lease, place, targets)
-    const sql = 'SELECT dead_letter($1, $2, $3, $4, $5, $6, $7, $8, $9) AS more'
+    const sql = 'SELECT dead_letter_2($1, $2, $3, $4, $5, $6, $7, $8, $9) AS more'
     const row = await this.#step(lease, emissions, (queries) =>
       queries.get<{ more: boolean }>(sql, ...this.#leaseOf(lease), place, storable(error), targets, ...inline),
     )
@@ -132,16 +136,6 @@ export class PostgresInbox {
     )
     const { nextDueAt, ...counts } = theRow(row)
     return { ...counts, nextDueAt: nextDueAt ?? undefined }
-  }
-
-  async deadLetters(after: number, limit: number): Promise<port.DeadLetter[]> {
-    const rows = await this.#db.all<DeadLetterRow>(
-      `SELECT place, rid, event_type, source, manifest, contents, error, attempts, failed_at
-       FROM dead_letters WHERE place > $1 ORDER BY place LIMIT $2`,
-      after,
-      limit,
-    )
-    return rows.map(deadLetter)
   }
 
   /** Runs the step; what it emits is accepted and queued in the same transaction, all its lanes locked first. */

@@ -18,8 +18,11 @@ export interface NodeStore {
    * Appends arrivals to their lanes in the order given, in one transaction. An arrival that is `own` and has contents but no manifest is
    * stamped here: its timestamp is max(now, the last one for that RID + 1 µs), remembered through a FORGET.
    * With `once`, a key seen before (and not past its time) changes nothing and answers `repeated: true` with what the first answered.
+   * With `under`, nothing is accepted once that lease has run out or passed to another: a process that slept cannot write late.
+   *
+   * @throws LeaseLostError
    */
-  accept(arrivals: readonly NewArrival[], once?: OnceKey): Promise<Accepted>
+  accept(arrivals: readonly NewArrival[], once?: OnceKey, under?: NamedLease): Promise<Accepted>
 
   /** Up to so many lanes that have due work and that nobody else holds, those of the lowest due places first, each with what `nextArrival` would give. */
   takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly TakenLane[]>
@@ -52,7 +55,7 @@ export interface NodeStore {
   /** Takes the arrival out of the inbox together with what the handlers emitted. */
   finish(lease: LaneLease, place: number, emissions: Emissions): Promise<void>
 
-  /** Counts one failed attempt and makes the arrival (and so its lane) wait until `dueAt` (ms since the epoch). */
+  /** Makes the arrival (and so its lane) wait until `dueAt` (ms since the epoch). An attempt that counts joins the arrival's history. */
   retryLater(
     lease: LaneLease,
     place: number,
@@ -84,7 +87,28 @@ export interface NodeStore {
   /** True while the lane holds an arrival that is not finished. */
   laneBusy(lane: string): Promise<boolean>
 
-  listDeadLetters(options?: { after?: number; limit?: number }): Promise<readonly DeadLetter[]>
+  /** In the order of their places; with `contents: false`, those of the arrivals are left out. */
+  listDeadLetters(options?: { after?: number; limit?: number; contents?: boolean }): Promise<readonly DeadLetter[]>
+
+  /**
+   * Puts a dead letter back into its lane, behind what waits there, with no failed attempts, in the phase in which it failed: what was cached goes on
+   * behind the cache. Answers its new place; `undefined` where there is no such letter (any more).
+   */
+  replayDeadLetter(place: number): Promise<number | undefined>
+
+  /** Gives a dead letter up for good. Answers whether there was one. */
+  dropDeadLetter(place: number): Promise<boolean>
+
+  // ---- named leases -------------------------------------------------------------------------------------------------------
+
+  /**
+   * For what one process of the node does at a time. Taken where nobody else holds it; whoever holds it renews it so, and keeps its token. One that
+   * ran out, or was given back, is taken anew under a greater token. Names are few and stay: some stores keep a row of each.
+   */
+  takeLease(name: string, owner: string, leaseMs: number): Promise<NamedLease | undefined>
+
+  /** Gives the lease back; one that is lost already is no error. */
+  releaseLease(lease: NamedLease): Promise<void>
 
   // ---- knowledge cache ----------------------------------------------------------------------------------------------------
 
@@ -182,6 +206,13 @@ export interface LaneLease {
   readonly token: number
 }
 
+export interface NamedLease {
+  readonly name: string
+  readonly owner: string
+  /** Grows with each change of the owner: the fencing token. */
+  readonly token: number
+}
+
 export interface TakenLane {
   readonly lease: LaneLease
   readonly first: PendingArrival
@@ -196,6 +227,8 @@ export interface PendingArrival extends NewArrival {
   /** Failed attempts so far in any phase. */
   readonly attempts: number
   readonly acceptedAt: number
+  /** Was a dead letter: others of its RID may have overtaken it meanwhile. */
+  readonly replayed?: boolean | undefined
   /** From phase `network` on: what `apply` kept. */
   readonly applied?: { readonly normalizedEventType: EventType; readonly previous?: Bundle | undefined } | undefined
 }
@@ -233,9 +266,19 @@ export interface DeadLetter {
   readonly place: number
   readonly arrival: NewArrival
   readonly error: string
+  /** The phase in which it failed: behind `received` the cache has changed, and whoever follows it was told. */
+  readonly phase: ArrivalPhase
   /** How often it was tried, the last time included. */
   readonly attempts: number
   readonly failedAt: number
+  /** The last attempts, at most ten of them, the one that made it a dead letter at the end; long errors are cut. */
+  readonly history: readonly FailedAttempt[]
+}
+
+export interface FailedAttempt {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly error: string
 }
 
 export interface StoredBundle {
