@@ -69,6 +69,14 @@ describe.skipIf(url === '')('the schema', () => {
         await old.get('SELECT retry_later($1, $2, $3, $4, $5, $6, 0, 1)', ...lease, 'once')
         await old.get(`SELECT dead_letter($1, $2, $3, $4, $5, $6, '{}', false, NULL)`, ...lease, 'twice')
         await old.get('SELECT release_lane($1, $2, $3)', RID, 'old', taken?.token)
+        await old.get(`SELECT queue_change(NULL, $1, 'FORGET', $2, false, NULL)`, RID, [PEER])
+        await old.get(`SELECT queue_texts(NULL, $1, $2, $3)`, [PEER], [RID], ['{"sent":1}'])
+      }
+      const told = async (store: NodeStore) => {
+        const take = { owner: 'w', leaseMs: 1000, limit: 0, ignoreDue: true }
+        const batch = (await store.takeDeliveries(PEER, take))!
+        await store.deliveriesDone(batch)
+        return batch.eventTexts
       }
       await step()
       const store = await open(schema)
@@ -85,7 +93,14 @@ describe.skipIf(url === '')('the schema', () => {
       expect(arrival).toMatchObject({ phase: 'received', replayed: true, contents: { text: '{"a":1}' } })
       await store.finish(lease, place, { arrivals: [], sends: [] })
       await store.releaseLane(lease)
+      const forget = `{"rid":"${RID}","event_type":"FORGET"}`
+      expect(await told(store)).toEqual(['{"sent":1}', forget, '{"sent":1}'])
       await step()
+      // The release before knows of no target that lapsed: what it queues for one is delivered all the same.
+      expect(await store.lapseDeliveries(PEER, Date.now() + 60_000)).toBe(2)
+      await step()
+      expect(await told(store)).toEqual([forget, '{"sent":1}'])
+      expect(await store.lapsedTargets()).toMatchObject([{ target: PEER, resumed: false }])
     } finally {
       await old.close()
     }

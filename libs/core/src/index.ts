@@ -81,7 +81,7 @@ export { Pipeline } from './pipeline/pipeline.ts'
 export { Subscriptions } from './pipeline/subscriptions.ts'
 export type { TakeOptions } from './store/delivery-tables.ts'
 export type { Wake } from './store/group-commit.ts'
-export { laneOfArrival } from './store/lanes.ts'
+export { isSentAsItWas, laneOfArrival } from './store/lanes.ts'
 export { LeaseLostError, NETWORK_LANE, NO_EMISSIONS, StoreError } from './store/node-store.ts'
 export type {
   Accepted,
@@ -94,6 +94,7 @@ export type {
   Emissions,
   FailedAttempt,
   LaneLease,
+  LapsedTarget,
   ListOptions,
   NamedLease,
   NewArrival,
@@ -103,6 +104,7 @@ export type {
   PendingArrival,
   SearchPage,
   Settled,
+  StateReference,
   StoredBundle,
   TakenLane,
 } from './store/node-store.ts'
@@ -111,6 +113,7 @@ export { documentTokens, snippetOf } from './store/search-document.ts'
 export type { SearchOptions } from './store/search-index.ts'
 export { searchTerms } from './store/search-tokens.ts'
 export {
+  asNew,
   cachedBundle,
   deadLetter,
   pendingArrival,

@@ -5,6 +5,7 @@ import { describeDeadLetters } from './node-store/dead-letter-suite.ts'
 import { describeDurability } from './node-store/durability-suite.ts'
 import { describeInbox } from './node-store/inbox-suite.ts'
 import { describeLanes } from './node-store/lane-suite.ts'
+import { describeLapse } from './node-store/lapse-suite.ts'
 import { describeLeases } from './node-store/lease-suite.ts'
 import { describeOutbox } from './node-store/outbox-suite.ts'
 import { describeSearch } from './node-store/search-suite.ts'
@@ -32,6 +33,7 @@ export function describeNodeStore(name: string, subject: NodeStoreSubject): void
     describeCache(test)
     describeSearch(test)
     describeOutbox(test)
+    describeLapse(test)
     describeValues(test)
     if (subject.reopen !== undefined) describeDurability(test)
   })

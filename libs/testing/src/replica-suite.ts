@@ -4,7 +4,16 @@ import { LeaseLostError, NO_EMISSIONS } from '@koi-mcp/core'
 import type { CacheChange, Clock, DeliveryBatch, LaneLease, NewArrival, NodeStore } from '@koi-mcp/core'
 import { asRid, contentsOf } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import { arrivalOf, bundleOf, dataset, eventOf, LEASE_MS, PEER, START } from './node-store/store-under-test.ts'
+import {
+  arrivalOf,
+  bundleOf,
+  dataset,
+  eventOf,
+  LEASE_MS,
+  OTHER_PEER,
+  PEER,
+  START,
+} from './node-store/store-under-test.ts'
 
 /** What the suite needs of an implementation that several processes share. */
 export interface ReplicaSubject {
@@ -33,7 +42,12 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
     })
 
     /** Works off everything that is due, as a replica does; returns the places in the order in which they were finished. */
-    const workOff = async (store: NodeStore, owner: string, targets: readonly Rid[] = []): Promise<number[]> => {
+    const workOff = async (
+      store: NodeStore,
+      owner: string,
+      targets: readonly Rid[] = [],
+      origin = PEER,
+    ): Promise<number[]> => {
       const places: number[] = []
       for (;;) {
         const lease = await takeLane(store, owner, LEASE_MS)
@@ -46,11 +60,11 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
           if (place % 2 === 0) {
             // In one step, as where no handler waits.
             const announcement = { targets, asOf: Number.MAX_SAFE_INTEGER }
-            const settled = await store.settle(lease, place, changeOf(arrival), announcement, NO_EMISSIONS)
+            const settled = await store.settle(lease, place, changeOf(arrival, origin), announcement, NO_EMISSIONS)
             if (settled?.more !== true) break
             continue
           }
-          await store.apply(lease, place, changeOf(arrival), NO_EMISSIONS)
+          await store.apply(lease, place, changeOf(arrival, origin), NO_EMISSIONS)
           await store.announce(lease, place, targets, NO_EMISSIONS)
           await store.finish(lease, place, NO_EMISSIONS)
         }
@@ -304,7 +318,12 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
             const arrival = lease && (await store.nextArrival(lease))
             if (lease === undefined) continue
             if (arrival !== undefined) {
-              const sends = some(count).map((rid) => ({ target: PEER, rid, eventText: '{}' }))
+              const sends = some(count).map((rid) => ({
+                target: PEER,
+                rid,
+                eventType: 'NEW' as const,
+                eventText: '{}',
+              }))
               const emissions = { arrivals: some(count).map((rid) => ({ rid, source: PEER })), sends }
               await store.apply(lease, arrival.place, changeOf(arrival), emissions)
               await store.announce(lease, arrival.place, [PEER, dataset('x')], emissions)
@@ -348,6 +367,33 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       expect(delivered.sort()).toEqual([...rids].sort())
       expect(await other.outboxState()).toEqual([])
     })
+
+    it(
+      'miss nothing for a target that one of them resumes while the other announces',
+      async () => {
+        for (let round = 0; round < 20; round++) {
+          await one.accept([arrivalOf(bundleOf(dataset('old'), { round }))])
+          await workOff(one, 'w', [PEER])
+          expect(await one.lapseDeliveries(PEER, now)).toBe(1)
+          await one.accept(Array.from({ length: 10 }, (_, index) => arrivalOf(bundleOf(dataset(`${round}-${index}`)))))
+          const resume = async () => {
+            await sleep(round % 5)
+            await other.resumeDeliveries(PEER)
+            const references = (await other.listRids()).map((rid) => ({ rid, eventType: 'NEW' as const }))
+            await other.queueState(PEER, references, true)
+          }
+          // Not told by the peer itself, which would not be told of it.
+          await Promise.all([workOff(one, 'w', [PEER], OTHER_PEER), resume()])
+          const told = (await takeAll(one)).map((text) => eventOf(text).rid)
+          expect(told.filter((rid) => rid.includes(`:${round}-`)).sort()).toEqual(
+            (await one.listRids()).filter((rid) => rid.includes(`:${round}-`)).sort(),
+          )
+          await one.dropDeliveries(PEER)
+          now += LEASE_MS
+        }
+      },
+      SECONDS,
+    )
 
     it(
       'never take a NEW for the first one that a target hears of, while the other sends it an older one',
@@ -426,10 +472,10 @@ async function takeLane(store: NodeStore, owner: string, leaseMs: number): Promi
   return (await store.takeLanes(owner, leaseMs, 1))[0]?.lease
 }
 
-function changeOf({ eventType, manifest, contents, rid }: NewArrival): CacheChange {
+function changeOf({ eventType, manifest, contents, rid }: NewArrival, origin = PEER): CacheChange {
   if (eventType === 'FORGET') return { kind: 'forget' }
   const bundle = manifest === undefined || contents === undefined ? bundleOf(rid) : { manifest, contents }
-  return { kind: 'write', normalizedEventType: eventType === 'UPDATE' ? 'UPDATE' : 'NEW', bundle, origin: PEER }
+  return { kind: 'write', normalizedEventType: eventType === 'UPDATE' ? 'UPDATE' : 'NEW', bundle, origin }
 }
 
 async function takeAll(store: NodeStore): Promise<string[]> {

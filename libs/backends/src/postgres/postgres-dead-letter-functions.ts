@@ -26,16 +26,21 @@ export const DEAD_LETTER_FUNCTIONS = `
   CREATE FUNCTION dead_letter_2(
     _now bigint, _lane text, _owner text, _token bigint, _place bigint, _error text, _targets text[], _inline boolean, _text text
   ) RETURNS boolean LANGUAGE plpgsql AS $$
-  DECLARE _failed inbox; _more boolean;
+  DECLARE _head record;
   BEGIN
     PERFORM lock_lanes(ARRAY[_lane]);
-    SELECT * INTO _failed FROM inbox WHERE place = _place;
-    _more := dead_letter(_now, _lane, _owner, _token, _place, _error, _targets, _inline, _text);
-    UPDATE dead_letters SET history = with_attempt(_now, _failed.history, _error),
-        normalized_event_type = _failed.normalized_event_type,
-        previous_manifest = _failed.previous_manifest, previous_contents = _failed.previous_contents
-      WHERE place = _place;
-    RETURN _more;
+    _head := head_of_lane(
+      _now, _lane, _owner, _token, _place,
+      CASE WHEN cardinality(_targets) > 0 THEN '{network}' ELSE '{received,network,final}' END::text[]
+    );
+    PERFORM queue_change_2(_now, _head.rid, _head.event_type, _targets, _inline, _text);
+    INSERT INTO dead_letters
+      (place, rid, event_type, source, phase, attempts, accepted_at, failed_at, error, manifest, contents,
+       history, normalized_event_type, previous_manifest, previous_contents)
+      SELECT place, rid, event_type, source, phase, attempts + 1, accepted_at, now_ms(_now), _error, manifest, contents,
+        with_attempt(_now, history, _error), normalized_event_type, previous_manifest, previous_contents
+      FROM inbox WHERE place = _place;
+    RETURN remove_head(_lane, _place);
   END $$;
 
   -- Its new place; NULL where there is no such letter.

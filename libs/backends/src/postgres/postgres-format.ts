@@ -1,4 +1,5 @@
 import { StoreError } from '@koi-mcp/core'
+import { BACKLOG_FUNCTIONS } from './postgres-backlog-functions.ts'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { CACHE_FUNCTIONS } from './postgres-cache-functions.ts'
 import { DEAD_LETTER_FUNCTIONS } from './postgres-dead-letter-functions.ts'
@@ -19,7 +20,7 @@ export interface Migration {
  */
 export const MIGRATIONS: readonly Migration[] = [
   { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS].join('\n'), oldest: 1 },
-  { sql: [LEASE_FUNCTIONS, DEAD_LETTER_FUNCTIONS].join('\n'), oldest: 1 },
+  { sql: [LEASE_FUNCTIONS, BACKLOG_FUNCTIONS, DEAD_LETTER_FUNCTIONS].join('\n'), oldest: 1 },
 ]
 
 const FORMAT_TABLE =

@@ -61,7 +61,7 @@ export class PostgresInbox {
     emissions: port.Emissions,
   ): Promise<(port.Settled & { changed: boolean }) | undefined> {
     const sql = `SELECT settled, changed, more
-      FROM settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::tsvector, $12, $13, $14, $15)`
+      FROM settle_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::tsvector, $12, $13, $14, $15)`
     const inline = await this.#inlineEvent(lease, place, targets, change)
     const values = [...this.#leaseOf(lease), place, ...changeColumns(change), targets, ...inline, asOf]
     try {
@@ -86,7 +86,7 @@ export class PostgresInbox {
     const inline = await this.#inlineEvent(lease, place, targets)
     await this.#step(lease, emissions, (queries) =>
       queries.get(
-        'SELECT announce($1, $2, $3, $4, $5, $6, $7, $8)',
+        'SELECT announce_2($1, $2, $3, $4, $5, $6, $7, $8)',
         ...this.#leaseOf(lease),
         place,
         targets,
@@ -153,9 +153,10 @@ export class PostgresInbox {
         const columns = [
           sends.map(({ target }) => target),
           sends.map(({ rid }) => rid),
+          sends.map(({ eventType }) => eventType),
           sends.map(({ eventText }) => eventText),
         ]
-        await queries.get('SELECT queue_texts($1, $2, $3, $4)', this.#now, ...columns)
+        await queries.get('SELECT queue_texts_2($1, $2, $3, $4, $5)', this.#now, ...columns)
       }
       return value
     })

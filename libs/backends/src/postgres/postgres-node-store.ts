@@ -6,6 +6,7 @@ import { PostgresDeadLetters } from './postgres-dead-letters.ts'
 import { PostgresInbox } from './postgres-inbox.ts'
 import { PostgresLanes } from './postgres-lanes.ts'
 import { PostgresLeases } from './postgres-leases.ts'
+import { PostgresLapsed } from './postgres-lapsed.ts'
 import { PostgresOutbox } from './postgres-outbox.ts'
 import { PostgresValues } from './postgres-values.ts'
 import type { PostgresWakes } from './postgres-wakes.ts'
@@ -26,6 +27,7 @@ export class PostgresNodeStore implements core.NodeStore {
   readonly #lanes: PostgresLanes
   readonly #cache: PostgresCache
   readonly #outbox: PostgresOutbox
+  readonly #lapsed: PostgresLapsed
   readonly #values: PostgresValues
   /** Tokens of the leases that were taken here and not given back. */
   readonly #held = new Set<number>()
@@ -40,6 +42,7 @@ export class PostgresNodeStore implements core.NodeStore {
     this.#lanes = new PostgresLanes(db, clock)
     this.#cache = new PostgresCache(db)
     this.#outbox = new PostgresOutbox(db, clock)
+    this.#lapsed = new PostgresLapsed(db, clock)
     this.#values = new PostgresValues(db)
   }
 
@@ -245,6 +248,23 @@ export class PostgresNodeStore implements core.NodeStore {
 
   outboxState(): Promise<readonly core.OutboxTargetState[]> {
     return this.#outbox.state()
+  }
+
+  lapseDeliveries(target: Rid, before: number): Promise<number | undefined> {
+    return this.#lapsed.lapse(target, before)
+  }
+
+  lapsedTargets(): Promise<readonly core.LapsedTarget[]> {
+    return this.#lapsed.list()
+  }
+
+  resumeDeliveries(target: Rid): Promise<boolean> {
+    return this.#lapsed.resume(target)
+  }
+
+  async queueState(target: Rid, references: readonly core.StateReference[], last: boolean): Promise<void> {
+    await this.#lapsed.queueState(target, references, last)
+    this.#wakes.wake({ outbox: references.length > 0 })
   }
 
   getValue(key: string): Promise<string | undefined> {

@@ -8,7 +8,7 @@ import {
   generateBundle,
   nodeProfileContents,
 } from '@koi-mcp/protocol'
-import type { Bundle, Rid } from '@koi-mcp/protocol'
+import type { Bundle, EventType, Rid } from '@koi-mcp/protocol'
 import {
   DATASET,
   newEvent,
@@ -108,7 +108,10 @@ async function announce(
 
 const sends = (target: Rid, ...events: readonly { rid: Rid; eventText: string }[]): Emissions => ({
   arrivals: [],
-  sends: events.map((event) => ({ ...event, target })),
+  sends: events.map((event) => {
+    const { event_type: eventType } = JSON.parse(event.eventText) as { event_type: EventType }
+    return { ...event, eventType, target }
+  }),
 })
 
 /** The RIDs in each envelope that the peer got. */
@@ -449,7 +452,7 @@ describe('DeliveryWorker', () => {
     )
     await store.announce(lease, first.place, [], {
       arrivals: [{ rid, contents: edge }],
-      sends: [{ target, rid: us.rid, eventText: newEvent(profileBundle(us)) }],
+      sends: [{ target, rid: us.rid, eventType: 'NEW', eventText: newEvent(profileBundle(us)) }],
     })
     worker.start()
     await new Promise((resolve) => setTimeout(resolve, 40))

@@ -149,6 +149,6 @@ export class InboxTables {
 
   #emit(emissions: Emissions, wake: Wake): void {
     this.#arrivals.append(emissions.arrivals, wake)
-    for (const { target, rid, eventText } of emissions.sends) this.#outbox.queueText(target, rid, eventText, wake)
+    for (const send of emissions.sends) this.#outbox.queueSend(send, wake)
   }
 }

@@ -148,8 +148,11 @@ export interface NodeStore {
   /**
    * Leases up to `limit` (0 = all) queued events for the target, in order, as texts ready to be sent; `undefined` where another holds the lease, or
    * nothing is queued. Queued events are references: the event sent for a NEW or UPDATE is built from the bundle cached *now*; when it is gone, it is
-   * left out. Several references to one RID collapse to the last, with the FORGET before it where the target may hold what was forgotten (never for
-   * `orn:koi-net.*`, whose events all count). `ignoreDue` is for polls.
+   * left out. Events of nodes and edges (`orn:koi-net.*`), and those sent past the pipeline, go out as they were. `ignoreDue` is for polls.
+   *
+   * What waits is collapsed when it is queued, and when a batch fails, so that a target costs at most two rows for each RID: of the references to one, the
+   * last stays, with the FORGET before it where the target may hold what was forgotten; of the others, the last FORGET, and behind it the last event in
+   * the place of the first, NEW where one of them was. Rows of a batch that is under way stay out of this.
    */
   takeDeliveries(
     target: Rid,
@@ -162,6 +165,20 @@ export interface NodeStore {
   /** Drops all that is queued for a target (the node was forgotten, or refuses for good). Returns how many. */
   dropDeliveries(target: Rid): Promise<number>
   outboxState(): Promise<readonly OutboxTargetState[]>
+
+  /**
+   * Gives up what is queued for a target whose oldest event was queued at `before` or earlier, and remembers it as lapsed: nothing is queued for it any
+   * more. Answers how many were dropped; `undefined`, and nothing is done, where nothing is that old or a batch is under way.
+   */
+  lapseDeliveries(target: Rid, before: number): Promise<number | undefined>
+  lapsedTargets(): Promise<readonly LapsedTarget[]>
+  /** A lapsed target was reached: from here on changes are queued for it again, and it is owed the state of today. Answers whether this call did that. */
+  resumeDeliveries(target: Rid): Promise<boolean>
+  /**
+   * Queues what a resumed target may have missed, as if each had been announced just now and the target may hold any other state of it, but for what is
+   * cached as told by the target itself. With the `last` of it, it is a target like all others. For any other target nothing is done.
+   */
+  queueState(target: Rid, references: readonly StateReference[], last: boolean): Promise<void>
 
   // ---- small durable values ---------------------------------------------------------------------------------------------------
 
@@ -257,7 +274,12 @@ export interface Settled {
 /** What handlers gave rise to while they ran: new arrivals of this node, and events sent to one node past the pipeline. */
 export interface Emissions {
   readonly arrivals: readonly NewArrival[]
-  readonly sends: readonly { readonly target: Rid; readonly eventText: string; readonly rid: Rid }[]
+  readonly sends: readonly {
+    readonly target: Rid
+    readonly rid: Rid
+    readonly eventType: EventType
+    readonly eventText: string
+  }[]
 }
 
 export const NO_EMISSIONS: Emissions = { arrivals: [], sends: [] }
@@ -335,6 +357,21 @@ export interface OutboxTargetState {
   readonly oldestAt: number
   readonly failures: number
   readonly lastError?: string | undefined
+}
+
+export interface LapsedTarget {
+  readonly target: Rid
+  /** Milliseconds since the epoch. */
+  readonly lapsedAt: number
+  /** Whether changes are queued for it again, and the state of today is on its way into the queue. */
+  readonly resumed: boolean
+  readonly lastError?: string | undefined
+}
+
+/** What a target that comes back is told of: a FORGET, or what is cached. */
+export interface StateReference {
+  readonly rid: Rid
+  readonly eventType: 'NEW' | 'FORGET'
 }
 
 /** A step was tried under a lease that has passed to another holder; nothing was written. */

@@ -16,6 +16,7 @@ import { LeaseTokens } from './lease-tokens.ts'
 import type * as port from './node-store.ts'
 import { StoreError } from './node-store.ts'
 import { OutboxTables } from './outbox-tables.ts'
+import { OutboxTargets } from './outbox-targets.ts'
 import { SearchIndex } from './search-index.ts'
 import type { SearchOptions } from './search-index.ts'
 import { copyStore } from './copy-store.ts'
@@ -46,6 +47,7 @@ export class SqliteNodeStore implements port.NodeStore {
   readonly #cache: CacheTables
   readonly #search: SearchIndex
   readonly #changes: ChangeLog
+  readonly #targets: OutboxTargets
   readonly #outbox: OutboxTables
   readonly #deliveries: DeliveryTables
   readonly #values: ValueTable
@@ -61,8 +63,9 @@ export class SqliteNodeStore implements port.NodeStore {
     this.#changes = new ChangeLog(db, steady)
     this.#search = new SearchIndex(db)
     this.#cache = new CacheTables(db, this.#changes, this.#search)
-    this.#outbox = new OutboxTables(db, steady, this.#cache)
-    this.#deliveries = new DeliveryTables(db, steady, tokens, this.#outbox)
+    this.#targets = new OutboxTargets(db, steady)
+    this.#outbox = new OutboxTables(db, steady, this.#cache, this.#targets)
+    this.#deliveries = new DeliveryTables(db, steady, tokens, this.#outbox, this.#targets)
     this.#leases = new LeaseTable(db, steady, tokens)
     this.#arrivals = new ArrivalTables(db, clock, steady, this.#leases)
     this.#deadLetters = new DeadLetterTable(db, clock, this.#arrivals)
@@ -240,11 +243,28 @@ export class SqliteNodeStore implements port.NodeStore {
   }
 
   dropDeliveries(target: Rid): Promise<number> {
-    return this.#commits.submit(() => this.#outbox.drop(target))
+    return this.#commits.submit(() => this.#targets.drop(target))
   }
 
   outboxState(): Promise<readonly port.OutboxTargetState[]> {
-    return read(() => this.#outbox.state())
+    return read(() => this.#targets.state())
+  }
+
+  lapseDeliveries(target: Rid, before: number): Promise<number | undefined> {
+    return this.#commits.submit(() => this.#targets.lapse(target, before))
+  }
+
+  lapsedTargets(): Promise<readonly port.LapsedTarget[]> {
+    return read(() => this.#targets.lapsed())
+  }
+
+  resumeDeliveries(target: Rid): Promise<boolean> {
+    return this.#commits.submit(() => this.#targets.resume(target))
+  }
+
+  queueState(target: Rid, references: readonly port.StateReference[], last: boolean): Promise<void> {
+    const rows = references.length + 1
+    return this.#commits.submit((wake) => this.#outbox.queueState(target, references, last, wake), rows)
   }
 
   getValue(key: string): Promise<string | undefined> {
@@ -280,7 +300,7 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.submit((wake) => {
       for (const rid of forget) {
         this.#cache.apply(rid, { kind: 'forget' }, wake)
-        this.#outbox.dropAbout(rid)
+        this.#targets.dropAbout(rid)
       }
       for (const [key, value] of values) this.#values.set(key, value)
     }, 10 * forget.length)

@@ -115,6 +115,11 @@ export function textToSend(rid: Rid, eventType: EventType, bundle: Bundle | unde
   return bundle === undefined ? undefined : eventText(eventFromBundle(eventType, bundle))
 }
 
+/** The text of an UPDATE as that of a NEW. Of what stands before its type, none can be taken for it: within the RID, quotes are escaped. */
+export function asNew(eventText: string): string {
+  return eventText.replace(',"event_type":"UPDATE"', ',"event_type":"NEW"')
+}
+
 function appliedOf({ previous_manifest, previous_contents }: ArrivalRow, normalizedEventType: EventType) {
   if (previous_manifest === null || previous_contents === null) return { normalizedEventType }
   return { normalizedEventType, previous: storedBundle(previous_manifest, previous_contents) }

@@ -67,6 +67,22 @@ export function describeDurability(test: StoreUnderTest): void {
       expect(batch?.eventTexts.map(eventOf)).toMatchObject([{ rid: A, event_type: 'NEW' }])
     })
 
+    it('knows who has lapsed, and who was resumed', async () => {
+      await test.put(bundleOf(A), [PEER, OTHER_PEER])
+      for (const target of [PEER, OTHER_PEER]) await test.store.lapseDeliveries(target, START)
+      await test.store.resumeDeliveries(PEER)
+      await test.reopen()
+      const lapsed = await test.store.lapsedTargets()
+      expect(new Map(lapsed.map(({ target, resumed }) => [target, resumed]))).toEqual(
+        new Map([
+          [PEER, true],
+          [OTHER_PEER, false],
+        ]),
+      )
+      await test.put(bundleOf(dataset('b')), [PEER, OTHER_PEER])
+      expect(await test.store.outboxState()).toMatchObject([{ target: PEER, queued: 1 }])
+    })
+
     it('makes nothing wait for hours when the clock was set back meanwhile', async () => {
       await test.store.accept([arrivalOf(bundleOf(dataset('b')))])
       const lease = await test.lease()
