@@ -3,6 +3,7 @@ import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { CACHE_FUNCTIONS } from './postgres-cache-functions.ts'
 import { INBOX_FUNCTIONS } from './postgres-inbox-functions.ts'
 import { OUTBOX_FUNCTIONS } from './postgres-outbox-functions.ts'
+import { SETTLE_FUNCTIONS } from './postgres-settle-functions.ts'
 import { TABLES } from './postgres-tables.ts'
 
 export interface Migration {
@@ -16,7 +17,7 @@ export interface Migration {
  * name, for the release before runs beside this one and calls the old.
  */
 export const MIGRATIONS: readonly Migration[] = [
-  { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS].join('\n'), oldest: 1 },
+  { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS, SETTLE_FUNCTIONS].join('\n'), oldest: 1 },
 ]
 
 const FORMAT_TABLE =
