@@ -8,6 +8,7 @@ import { migrate, MIGRATIONS } from '../src/postgres/postgres-format.ts'
 import { sql, testSchemas, takeLane, url } from './test-schemas.ts'
 
 const RID = asRid('orn:data-catalog.dataset:a')
+const PEER = asRid(`orn:koi-net.node:peer+${'a'.repeat(64)}`)
 
 describe.skipIf(url === '')('the schema', () => {
   const schemas = testSchemas()
@@ -32,7 +33,7 @@ describe.skipIf(url === '')('the schema', () => {
     const opened = await Promise.all([1, 2, 3, 4].map(() => open(schema)))
     await Promise.all(opened.map((store, index) => store.setValue(`k${index}`, 'v')))
     expect((await opened[0]!.listValues('k')).size).toBe(4)
-    expect(await formatOf(schema)).toEqual({ version: 1, oldest: 1 })
+    expect(await formatOf(schema)).toEqual({ version: MIGRATIONS.length, oldest: 1 })
   })
 
   it('may be there already, and empty', async () => {
@@ -46,15 +47,70 @@ describe.skipIf(url === '')('the schema', () => {
     await open(schema)
     const step = { sql: 'CREATE TABLE more (a int); SELECT 1 / 0', oldest: 1 }
     await expect(migrateTo(schema, step)).rejects.toThrow('division by zero')
-    expect(await formatOf(schema)).toEqual({ version: 1, oldest: 1 })
+    expect(await formatOf(schema)).toEqual({ version: MIGRATIONS.length, oldest: 1 })
     expect(await sql('SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = $2', [schema, 'more'])).toEqual([])
+  })
+
+  it('of format 1 is brought to this release’s while the release before works on beside it', async () => {
+    const schema = schemas()
+    const old = new PostgresConnections({ url, schema, log: silentLogger, connections: 2, durability: 'full' })
+    try {
+      await migrate(old, schema, MIGRATIONS.slice(0, 1))
+      /** As the release before does: its functions, on connections that have prepared them before the change. */
+      const step = async () => {
+        const lanes = [[RID], [RID], ['NEW'], [PEER], [null], ['{"a":1}']]
+        await old.get('SELECT places FROM accept_arrivals(NULL, NULL, NULL, $1, $2, $3, $4, $5, $6)', ...lanes)
+        const taken = await old.get<{ token: number; place: number; contents: string }>(
+          'SELECT token, (arrival).place, (arrival).contents FROM take_lanes(NULL, $1, 60000, 1)',
+          'old',
+        )
+        expect(taken?.contents).toBe('{"a":1}')
+        const lease = [null, RID, 'old', taken?.token, taken?.place]
+        await old.get('SELECT retry_later($1, $2, $3, $4, $5, $6, 0, 1)', ...lease, 'once')
+        await old.get(`SELECT dead_letter($1, $2, $3, $4, $5, $6, '{}', false, NULL)`, ...lease, 'twice')
+        await old.get('SELECT release_lane($1, $2, $3)', RID, 'old', taken?.token)
+        await old.get(`SELECT queue_change(NULL, $1, 'FORGET', $2, false, NULL)`, RID, [PEER])
+        await old.get(`SELECT queue_texts(NULL, $1, $2, $3)`, [PEER], [RID], ['{"sent":1}'])
+      }
+      const told = async (store: NodeStore) => {
+        const take = { owner: 'w', leaseMs: 1000, limit: 0, ignoreDue: true }
+        const batch = (await store.takeDeliveries(PEER, take))!
+        await store.deliveriesDone(batch)
+        return batch.eventTexts
+      }
+      await step()
+      const store = await open(schema)
+      expect(await formatOf(schema)).toEqual({ version: MIGRATIONS.length, oldest: 1 })
+      await step()
+      const letters = await store.listDeadLetters()
+      expect(letters).toMatchObject([
+        { error: 'twice', attempts: 2, history: [] },
+        { error: 'twice', attempts: 2, history: [] },
+      ])
+      await store.replayDeadLetter(letters[0]!.place)
+      const lease = (await takeLane(store, 60_000))!
+      const { place, ...arrival } = (await store.nextArrival(lease))!
+      expect(arrival).toMatchObject({ phase: 'received', replayed: true, contents: { text: '{"a":1}' } })
+      await store.finish(lease, place, { arrivals: [], sends: [] })
+      await store.releaseLane(lease)
+      const forget = `{"rid":"${RID}","event_type":"FORGET"}`
+      expect(await told(store)).toEqual(['{"sent":1}', forget, '{"sent":1}'])
+      await step()
+      // The release before knows of no target that lapsed: what it queues for one is delivered all the same.
+      expect(await store.lapseDeliveries(PEER, Date.now() + 60_000)).toBe(2)
+      await step()
+      expect(await told(store)).toEqual([forget, '{"sent":1}'])
+      expect(await store.lapsedTargets()).toMatchObject([{ target: PEER, resumed: false }])
+    } finally {
+      await old.close()
+    }
   })
 
   it('of a newer release is worked on as long as it was only expanded', async () => {
     const schema = schemas()
     const old = await open(schema)
     await migrateTo(schema, { sql: `ALTER TABLE inbox ADD COLUMN more text NOT NULL DEFAULT ''`, oldest: 1 })
-    expect(await formatOf(schema)).toEqual({ version: 2, oldest: 1 })
+    expect(await formatOf(schema)).toEqual({ version: MIGRATIONS.length + 1, oldest: 1 })
     await old.accept([{ rid: RID, contents: contentsOf({ a: 1 }) }])
     const restarted = await open(schema)
     const lease = (await takeLane(restarted, 60_000))!
@@ -64,12 +120,12 @@ describe.skipIf(url === '')('the schema', () => {
   it('of a newer release that contracted it is refused, and left as it was', async () => {
     const schema = schemas()
     await open(schema)
-    await migrateTo(schema, { sql: 'DROP TABLE node_values', oldest: 2 })
+    await migrateTo(schema, { sql: 'DROP TABLE node_values', oldest: MIGRATIONS.length + 1 })
     await expect(open(schema)).rejects.toMatchObject({
       code: 'NEWER_FORMAT',
-      message: expect.stringContaining('format 2'),
+      message: expect.stringContaining(`format ${MIGRATIONS.length + 1}`),
     })
-    expect(await formatOf(schema)).toEqual({ version: 2, oldest: 2 })
+    expect(await formatOf(schema)).toEqual({ version: MIGRATIONS.length + 1, oldest: MIGRATIONS.length + 1 })
   })
 
   it('that holds something else is refused, and left as it was', async () => {

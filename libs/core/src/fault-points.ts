@@ -28,12 +28,12 @@ export type Faults = (point: FaultPoint, about: readonly string[]) => void | Pro
 
 export function storeWithFaults(store: NodeStore, faults: Faults): NodeStore {
   return replacing(store, {
-    accept: (arrivals, once) =>
+    accept: (arrivals, ...rest) =>
       around(
         faults,
         'accept',
         arrivals.map(({ rid }) => rid),
-        () => store.accept(arrivals, once),
+        () => store.accept(arrivals, ...rest),
       ),
     apply: (lease, ...rest) => around(faults, 'apply', [lease.lane], () => store.apply(lease, ...rest)),
     announce: (lease, ...rest) => around(faults, 'announce', [lease.lane], () => store.announce(lease, ...rest)),

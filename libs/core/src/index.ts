@@ -81,7 +81,7 @@ export { Pipeline } from './pipeline/pipeline.ts'
 export { Subscriptions } from './pipeline/subscriptions.ts'
 export type { TakeOptions } from './store/delivery-tables.ts'
 export type { Wake } from './store/group-commit.ts'
-export { laneOfArrival } from './store/lanes.ts'
+export { isSentAsItWas, laneOfArrival } from './store/lanes.ts'
 export { LeaseLostError, NETWORK_LANE, NO_EMISSIONS, StoreError } from './store/node-store.ts'
 export type {
   Accepted,
@@ -92,8 +92,11 @@ export type {
   DeliveryBatch,
   DueTarget,
   Emissions,
+  FailedAttempt,
   LaneLease,
+  LapsedTarget,
   ListOptions,
+  NamedLease,
   NewArrival,
   NodeStore,
   OnceKey,
@@ -101,6 +104,7 @@ export type {
   PendingArrival,
   SearchPage,
   Settled,
+  StateReference,
   StoredBundle,
   TakenLane,
 } from './store/node-store.ts'
@@ -109,6 +113,7 @@ export { documentTokens, snippetOf } from './store/search-document.ts'
 export type { SearchOptions } from './store/search-index.ts'
 export { searchTerms } from './store/search-tokens.ts'
 export {
+  asNew,
   cachedBundle,
   deadLetter,
   pendingArrival,

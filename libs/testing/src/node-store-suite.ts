@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Clock, NodeStore } from '@koi-mcp/core'
 import { describeCache } from './node-store/cache-suite.ts'
+import { describeDeadLetters } from './node-store/dead-letter-suite.ts'
 import { describeDurability } from './node-store/durability-suite.ts'
 import { describeInbox } from './node-store/inbox-suite.ts'
 import { describeLanes } from './node-store/lane-suite.ts'
+import { describeLapse } from './node-store/lapse-suite.ts'
+import { describeLeases } from './node-store/lease-suite.ts'
 import { describeOutbox } from './node-store/outbox-suite.ts'
 import { describeSearch } from './node-store/search-suite.ts'
 import { StoreUnderTest } from './node-store/store-under-test.ts'
@@ -25,9 +28,12 @@ export function describeNodeStore(name: string, subject: NodeStoreSubject): void
     afterEach(() => test.end())
     describeInbox(test)
     describeLanes(test)
+    describeDeadLetters(test)
+    describeLeases(test)
     describeCache(test)
     describeSearch(test)
     describeOutbox(test)
+    describeLapse(test)
     describeValues(test)
     if (subject.reopen !== undefined) describeDurability(test)
   })

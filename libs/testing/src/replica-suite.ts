@@ -4,7 +4,16 @@ import { LeaseLostError, NO_EMISSIONS } from '@koi-mcp/core'
 import type { CacheChange, Clock, DeliveryBatch, LaneLease, NewArrival, NodeStore } from '@koi-mcp/core'
 import { asRid, contentsOf } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import { arrivalOf, bundleOf, dataset, eventOf, LEASE_MS, PEER, START } from './node-store/store-under-test.ts'
+import {
+  arrivalOf,
+  bundleOf,
+  dataset,
+  eventOf,
+  LEASE_MS,
+  OTHER_PEER,
+  PEER,
+  START,
+} from './node-store/store-under-test.ts'
 
 /** What the suite needs of an implementation that several processes share. */
 export interface ReplicaSubject {
@@ -33,7 +42,12 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
     })
 
     /** Works off everything that is due, as a replica does; returns the places in the order in which they were finished. */
-    const workOff = async (store: NodeStore, owner: string, targets: readonly Rid[] = []): Promise<number[]> => {
+    const workOff = async (
+      store: NodeStore,
+      owner: string,
+      targets: readonly Rid[] = [],
+      origin = PEER,
+    ): Promise<number[]> => {
       const places: number[] = []
       for (;;) {
         const lease = await takeLane(store, owner, LEASE_MS)
@@ -46,11 +60,11 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
           if (place % 2 === 0) {
             // In one step, as where no handler waits.
             const announcement = { targets, asOf: Number.MAX_SAFE_INTEGER }
-            const settled = await store.settle(lease, place, changeOf(arrival), announcement, NO_EMISSIONS)
+            const settled = await store.settle(lease, place, changeOf(arrival, origin), announcement, NO_EMISSIONS)
             if (settled?.more !== true) break
             continue
           }
-          await store.apply(lease, place, changeOf(arrival), NO_EMISSIONS)
+          await store.apply(lease, place, changeOf(arrival, origin), NO_EMISSIONS)
           await store.announce(lease, place, targets, NO_EMISSIONS)
           await store.finish(lease, place, NO_EMISSIONS)
         }
@@ -91,6 +105,39 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       await other.finish(lease, place, NO_EMISSIONS)
       expect((await one.read(dataset('a')))?.bundle.contents.text).toBe(bundle.contents.text)
     })
+
+    it('have a named lease one at a time, and accept nothing under one that the other has', async () => {
+      const owners = Array.from({ length: 20 }, (_, index) => `owner-${index}`)
+      const takes = owners.map((owner, index) => stores[index % 2]!.takeLease('work', owner, LEASE_MS))
+      const [lease, ...more] = (await Promise.all(takes)).filter((taken) => taken !== undefined)
+      expect(more).toEqual([])
+      now += LEASE_MS
+      const next = (await other.takeLease('work', 'next', LEASE_MS))!
+      expect(next.token).toBeGreaterThan(lease!.token)
+      const arrivals = [{ rid: dataset('a'), eventType: 'NEW', contents: contentsOf({ a: 1 }) }] as const
+      await expect(one.accept(arrivals, undefined, lease)).rejects.toThrow(LeaseLostError)
+      expect((await one.accept(arrivals, undefined, next)).places).toHaveLength(1)
+    })
+
+    it(
+      'draw greater tokens each time a named lease changes its owner, whoever waited for it',
+      async () => {
+        const tokens: number[] = []
+        const work = async (store: NodeStore, owner: string) => {
+          for (let count = 0; count < 20;) {
+            const lease = await store.takeLease('work', owner, LEASE_MS)
+            if (lease === undefined) continue
+            tokens.push(lease.token)
+            count++
+            await store.releaseLease(lease)
+          }
+        }
+        await Promise.all([work(one, 'w1'), work(other, 'w2'), work(one, 'w3'), work(other, 'w4')])
+        expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => a - b))
+        expect(tokens).toHaveLength(80)
+      },
+      SECONDS,
+    )
 
     it('apply an envelope once that comes to both at the same time', async () => {
       for (let round = 0; round < 30; round++) {
@@ -271,7 +318,12 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
             const arrival = lease && (await store.nextArrival(lease))
             if (lease === undefined) continue
             if (arrival !== undefined) {
-              const sends = some(count).map((rid) => ({ target: PEER, rid, eventText: '{}' }))
+              const sends = some(count).map((rid) => ({
+                target: PEER,
+                rid,
+                eventType: 'NEW' as const,
+                eventText: '{}',
+              }))
               const emissions = { arrivals: some(count).map((rid) => ({ rid, source: PEER })), sends }
               await store.apply(lease, arrival.place, changeOf(arrival), emissions)
               await store.announce(lease, arrival.place, [PEER, dataset('x')], emissions)
@@ -315,6 +367,33 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       expect(delivered.sort()).toEqual([...rids].sort())
       expect(await other.outboxState()).toEqual([])
     })
+
+    it(
+      'miss nothing for a target that one of them resumes while the other announces',
+      async () => {
+        for (let round = 0; round < 20; round++) {
+          await one.accept([arrivalOf(bundleOf(dataset('old'), { round }))])
+          await workOff(one, 'w', [PEER])
+          expect(await one.lapseDeliveries(PEER, now)).toBe(1)
+          await one.accept(Array.from({ length: 10 }, (_, index) => arrivalOf(bundleOf(dataset(`${round}-${index}`)))))
+          const resume = async () => {
+            await sleep(round % 5)
+            await other.resumeDeliveries(PEER)
+            const references = (await other.listRids()).map((rid) => ({ rid, eventType: 'NEW' as const }))
+            await other.queueState(PEER, references, true)
+          }
+          // Not told by the peer itself, which would not be told of it.
+          await Promise.all([workOff(one, 'w', [PEER], OTHER_PEER), resume()])
+          const told = (await takeAll(one)).map((text) => eventOf(text).rid)
+          expect(told.filter((rid) => rid.includes(`:${round}-`)).sort()).toEqual(
+            (await one.listRids()).filter((rid) => rid.includes(`:${round}-`)).sort(),
+          )
+          await one.dropDeliveries(PEER)
+          now += LEASE_MS
+        }
+      },
+      SECONDS,
+    )
 
     it(
       'never take a NEW for the first one that a target hears of, while the other sends it an older one',
@@ -378,9 +457,11 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
     it('give back what they hold when they close, and say so', async () => {
       await one.accept([arrivalOf(bundleOf(dataset('a')))])
       await takeLane(one, 'w', LEASE_MS)
+      await one.takeLease('work', 'one', LEASE_MS)
       const heard = new Promise<object>((resolve) => other.onWake((wake) => wake.outbox && resolve({ ...wake })))
       await one.close()
       expect((await takeLane(other, 'w', LEASE_MS))?.lane).toBe(dataset('a'))
+      expect(await other.takeLease('work', 'other', LEASE_MS)).toBeDefined()
       const late = sleep(5000, 'nothing was heard', { ref: false })
       expect(await Promise.race([heard, late])).toEqual({ changes: true, inbox: true, outbox: true })
     })
@@ -391,10 +472,10 @@ async function takeLane(store: NodeStore, owner: string, leaseMs: number): Promi
   return (await store.takeLanes(owner, leaseMs, 1))[0]?.lease
 }
 
-function changeOf({ eventType, manifest, contents, rid }: NewArrival): CacheChange {
+function changeOf({ eventType, manifest, contents, rid }: NewArrival, origin = PEER): CacheChange {
   if (eventType === 'FORGET') return { kind: 'forget' }
   const bundle = manifest === undefined || contents === undefined ? bundleOf(rid) : { manifest, contents }
-  return { kind: 'write', normalizedEventType: eventType === 'UPDATE' ? 'UPDATE' : 'NEW', bundle, origin: PEER }
+  return { kind: 'write', normalizedEventType: eventType === 'UPDATE' ? 'UPDATE' : 'NEW', bundle, origin }
 }
 
 async function takeAll(store: NodeStore): Promise<string[]> {

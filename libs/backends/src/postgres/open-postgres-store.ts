@@ -44,7 +44,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   try {
     await checkServer(db, durability)
     await migrate(db, schema)
-    await db.get('SELECT bring_forward($1)', clock === undefined ? null : Math.trunc(clock()))
+    await db.get('SELECT bring_forward_2($1)', clock === undefined ? null : Math.trunc(clock()))
     await wakes.listen()
     return new PostgresNodeStore({ db, wakes, clock })
   } catch (error) {

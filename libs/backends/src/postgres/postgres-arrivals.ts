@@ -4,16 +4,19 @@ import type { EventType, Manifest, Rid } from '@koi-mcp/protocol'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { theRow } from './the-row.ts'
 
-/** Takes arrivals in: in one call, or in a transaction where our own knowledge is stamped. */
+/** Takes arrivals in: in one call, or in a transaction where our own knowledge is stamped, or a lease must be held. */
 export async function acceptArrivals(
   db: PostgresConnections,
   now: number | null,
   arrivals: readonly port.NewArrival[],
   once: port.OnceKey | undefined,
+  under: port.NamedLease | undefined,
 ): Promise<port.Accepted> {
-  if (!arrivals.some(isStamped)) return accept(db, now, once, columnsOf(arrivals))
+  if (under === undefined && !arrivals.some(isStamped)) return accept(db, now, once, columnsOf(arrivals))
   return db.transaction(async (queries) => {
     await lockLanes(queries, [...arrivals.map(laneOfArrival), ...(once === undefined ? [] : [once.key])])
+    if (under !== undefined)
+      await queries.get('SELECT hold_lease($1, $2, $3, $4)', now, under.name, under.owner, under.token)
     const { columns, stamps } = await stamped(queries, now, arrivals)
     const accepted = await accept(queries, now, once, columns)
     if (!accepted.repeated) await remember(queries, stamps)

@@ -1,7 +1,10 @@
 import { StoreError } from '@koi-mcp/core'
+import { BACKLOG_FUNCTIONS } from './postgres-backlog-functions.ts'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { CACHE_FUNCTIONS } from './postgres-cache-functions.ts'
+import { DEAD_LETTER_FUNCTIONS } from './postgres-dead-letter-functions.ts'
 import { INBOX_FUNCTIONS } from './postgres-inbox-functions.ts'
+import { LEASE_FUNCTIONS } from './postgres-lease-functions.ts'
 import { OUTBOX_FUNCTIONS } from './postgres-outbox-functions.ts'
 import { SETTLE_FUNCTIONS } from './postgres-settle-functions.ts'
 import { TABLES } from './postgres-tables.ts'
@@ -17,7 +20,8 @@ export interface Migration {
  * name, for the release before runs beside this one and calls the old.
  */
 export const MIGRATIONS: readonly Migration[] = [
-  { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS, SETTLE_FUNCTIONS].join('\n'), oldest: 1 },
+  { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS].join('\n'), oldest: 1 },
+  { sql: [LEASE_FUNCTIONS, BACKLOG_FUNCTIONS, DEAD_LETTER_FUNCTIONS, SETTLE_FUNCTIONS].join('\n'), oldest: 1 },
 ]
 
 const FORMAT_TABLE =

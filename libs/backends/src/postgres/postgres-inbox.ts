@@ -1,6 +1,6 @@
-import { deadLetter, laneOfArrival, NETWORK_LANE, storedBundle, textToSend } from '@koi-mcp/core'
+import { laneOfArrival, NETWORK_LANE, storedBundle, textToSend } from '@koi-mcp/core'
 import type * as port from '@koi-mcp/core'
-import type { Clock, DeadLetterRow } from '@koi-mcp/core'
+import type { Clock } from '@koi-mcp/core'
 import { ridTypeOf } from '@koi-mcp/protocol'
 import type { EventType, Rid } from '@koi-mcp/protocol'
 import { acceptArrivals, appendArrivals, lockLanes } from './postgres-arrivals.ts'
@@ -24,8 +24,12 @@ export class PostgresInbox {
     this.#settlements = new PostgresSettlements(db, () => this.#now)
   }
 
-  accept(arrivals: readonly port.NewArrival[], once: port.OnceKey | undefined): Promise<port.Accepted> {
-    return acceptArrivals(this.#db, this.#now, arrivals, once)
+  accept(
+    arrivals: readonly port.NewArrival[],
+    once: port.OnceKey | undefined,
+    under: port.NamedLease | undefined,
+  ): Promise<port.Accepted> {
+    return acceptArrivals(this.#db, this.#now, arrivals, once, under)
   }
 
   async apply(
@@ -60,7 +64,7 @@ export class PostgresInbox {
     emissions: port.Emissions,
   ): Promise<(port.Settled & { changed: boolean }) | undefined> {
     const sql = `SELECT settled, changed, more
-      FROM settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::tsvector, $12, $13, $14, $15)`
+      FROM settle_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::tsvector, $12, $13, $14, $15)`
     const columns = changeColumns(change)
     if (!isOfNetwork(lease) && emissions.arrivals.length + emissions.sends.length === 0) {
       const { outcome, ...answer } = await this.#settlements.settle({ lease, place, change: columns, targets, asOf })
@@ -91,7 +95,7 @@ export class PostgresInbox {
     const inline = await this.#inlineEvent(lease, place, targets)
     await this.#step(lease, emissions, (queries) =>
       queries.get(
-        'SELECT announce($1, $2, $3, $4, $5, $6, $7, $8)',
+        'SELECT announce_2($1, $2, $3, $4, $5, $6, $7, $8)',
         ...this.#leaseOf(lease),
         place,
         targets,
@@ -114,7 +118,7 @@ export class PostgresInbox {
     place: number,
     { error, dueAt, countAttempt }: { error: string; dueAt: number; countAttempt: boolean },
   ): Promise<void> {
-    const sql = 'SELECT retry_later($1, $2, $3, $4, $5, $6, $7, $8)'
+    const sql = 'SELECT retry_later_2($1, $2, $3, $4, $5, $6, $7, $8)'
     await this.#db.get(sql, ...this.#leaseOf(lease), place, storable(error), Math.trunc(dueAt), countAttempt ? 1 : 0)
   }
 
@@ -127,7 +131,7 @@ export class PostgresInbox {
     targets: readonly Rid[],
   ): Promise<boolean> {
     const inline = await this.#inlineEvent(lease, place, targets)
-    const sql = 'SELECT dead_letter($1, $2, $3, $4, $5, $6, $7, $8, $9) AS more'
+    const sql = 'SELECT dead_letter_2($1, $2, $3, $4, $5, $6, $7, $8, $9) AS more'
     const row = await this.#step(lease, emissions, (queries) =>
       queries.get<{ more: boolean }>(sql, ...this.#leaseOf(lease), place, storable(error), targets, ...inline),
     )
@@ -141,16 +145,6 @@ export class PostgresInbox {
     )
     const { nextDueAt, ...counts } = theRow(row)
     return { ...counts, nextDueAt: nextDueAt ?? undefined }
-  }
-
-  async deadLetters(after: number, limit: number): Promise<port.DeadLetter[]> {
-    const rows = await this.#db.all<DeadLetterRow>(
-      `SELECT place, rid, event_type, source, manifest, contents, error, attempts, failed_at
-       FROM dead_letters WHERE place > $1 ORDER BY place LIMIT $2`,
-      after,
-      limit,
-    )
-    return rows.map(deadLetter)
   }
 
   /** Runs the step; what it emits is accepted and queued in the same transaction, all its lanes locked first. */
@@ -168,9 +162,10 @@ export class PostgresInbox {
         const columns = [
           sends.map(({ target }) => target),
           sends.map(({ rid }) => rid),
+          sends.map(({ eventType }) => eventType),
           sends.map(({ eventText }) => eventText),
         ]
-        await queries.get('SELECT queue_texts($1, $2, $3, $4)', this.#now, ...columns)
+        await queries.get('SELECT queue_texts_2($1, $2, $3, $4, $5)', this.#now, ...columns)
       }
       return value
     })

@@ -17,7 +17,7 @@ export class PostgresLanes {
     const rows = await this.#db.all<ArrivalRow & { token: number }>(
       `SELECT token, (arrival).place, (arrival).lane, (arrival).phase, (arrival).attempts, (arrival).accepted_at, (arrival).rid,
          (arrival).event_type, (arrival).source, (arrival).normalized_event_type, (arrival).manifest, (arrival).contents,
-         (arrival).previous_manifest, (arrival).previous_contents
+         (arrival).previous_manifest, (arrival).previous_contents, (arrival).replayed
        FROM take_lanes($1, $2, $3, $4)`,
       this.#now,
       owner,
@@ -30,7 +30,7 @@ export class PostgresLanes {
   async next(lease: LaneLease): Promise<PendingArrival | undefined> {
     const row = await this.#db.get<ArrivalRow & { due: boolean }>(
       `SELECT lanes.place, lanes.lane, phase, attempts, accepted_at, rid, event_type, source, normalized_event_type,
-         manifest, contents, previous_manifest, previous_contents, due_at <= now_ms($1) AS due
+         manifest, contents, previous_manifest, previous_contents, replayed, due_at <= now_ms($1) AS due
        FROM lanes LEFT JOIN inbox ON inbox.place = lanes.place
        WHERE lanes.lane = $2 AND owner = $3 AND token = $4 AND expires_at > now_ms($1)`,
       this.#now,

@@ -2,8 +2,11 @@ import type * as core from '@koi-mcp/core'
 import type { Manifest, Rid } from '@koi-mcp/protocol'
 import { PostgresCache } from './postgres-cache.ts'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
+import { PostgresDeadLetters } from './postgres-dead-letters.ts'
 import { PostgresInbox } from './postgres-inbox.ts'
 import { PostgresLanes } from './postgres-lanes.ts'
+import { PostgresLeases } from './postgres-leases.ts'
+import { PostgresLapsed } from './postgres-lapsed.ts'
 import { PostgresOutbox } from './postgres-outbox.ts'
 import { PostgresValues } from './postgres-values.ts'
 import type { PostgresWakes } from './postgres-wakes.ts'
@@ -19,9 +22,12 @@ export class PostgresNodeStore implements core.NodeStore {
   readonly #db: PostgresConnections
   readonly #wakes: PostgresWakes
   readonly #inbox: PostgresInbox
+  readonly #deadLetters: PostgresDeadLetters
+  readonly #leases: PostgresLeases
   readonly #lanes: PostgresLanes
   readonly #cache: PostgresCache
   readonly #outbox: PostgresOutbox
+  readonly #lapsed: PostgresLapsed
   readonly #values: PostgresValues
   /** Tokens of the leases that were taken here and not given back. */
   readonly #held = new Set<number>()
@@ -31,14 +37,21 @@ export class PostgresNodeStore implements core.NodeStore {
     this.#db = db
     this.#wakes = wakes
     this.#inbox = new PostgresInbox(db, clock)
+    this.#deadLetters = new PostgresDeadLetters(db, clock)
+    this.#leases = new PostgresLeases(db, clock)
     this.#lanes = new PostgresLanes(db, clock)
     this.#cache = new PostgresCache(db)
     this.#outbox = new PostgresOutbox(db, clock)
+    this.#lapsed = new PostgresLapsed(db, clock)
     this.#values = new PostgresValues(db)
   }
 
-  async accept(arrivals: readonly core.NewArrival[], once?: core.OnceKey): Promise<core.Accepted> {
-    const accepted = await this.#inbox.accept(arrivals, once)
+  async accept(
+    arrivals: readonly core.NewArrival[],
+    once?: core.OnceKey,
+    under?: core.NamedLease,
+  ): Promise<core.Accepted> {
+    const accepted = await this.#inbox.accept(arrivals, once, under)
     this.#wakes.wake({ inbox: !accepted.repeated && arrivals.length > 0 })
     return accepted
   }
@@ -136,10 +149,32 @@ export class PostgresNodeStore implements core.NodeStore {
     return this.#lanes.isBusy(lane)
   }
 
-  listDeadLetters({ after = 0, limit = 100 }: { after?: number; limit?: number } = {}): Promise<
-    readonly core.DeadLetter[]
-  > {
-    return this.#inbox.deadLetters(after, limit)
+  listDeadLetters(
+    options: { after?: number; limit?: number; contents?: boolean } = {},
+  ): Promise<readonly core.DeadLetter[]> {
+    const { after = 0, limit = 100, contents = true } = options
+    return this.#deadLetters.list(after, limit, contents)
+  }
+
+  async replayDeadLetter(place: number): Promise<number | undefined> {
+    const replayed = await this.#deadLetters.replay(place)
+    this.#wakes.wake({ inbox: replayed !== undefined })
+    return replayed
+  }
+
+  dropDeadLetter(place: number): Promise<boolean> {
+    return this.#deadLetters.drop(place)
+  }
+
+  async takeLease(name: string, owner: string, leaseMs: number): Promise<core.NamedLease | undefined> {
+    const lease = await this.#leases.take(name, owner, leaseMs)
+    if (lease !== undefined) this.#held.add(lease.token)
+    return lease
+  }
+
+  async releaseLease(lease: core.NamedLease): Promise<void> {
+    await this.#leases.release(lease)
+    this.#held.delete(lease.token)
   }
 
   read(rid: Rid): Promise<core.StoredBundle | undefined> {
@@ -215,6 +250,23 @@ export class PostgresNodeStore implements core.NodeStore {
     return this.#outbox.state()
   }
 
+  lapseDeliveries(target: Rid, before: number): Promise<number | undefined> {
+    return this.#lapsed.lapse(target, before)
+  }
+
+  lapsedTargets(): Promise<readonly core.LapsedTarget[]> {
+    return this.#lapsed.list()
+  }
+
+  resumeDeliveries(target: Rid): Promise<boolean> {
+    return this.#lapsed.resume(target)
+  }
+
+  async queueState(target: Rid, references: readonly core.StateReference[], last: boolean): Promise<void> {
+    await this.#lapsed.queueState(target, references, last)
+    this.#wakes.wake({ outbox: references.length > 0 })
+  }
+
   getValue(key: string): Promise<string | undefined> {
     return this.#values.get(key)
   }
@@ -236,7 +288,7 @@ export class PostgresNodeStore implements core.NodeStore {
   async #close(): Promise<void> {
     const { channel, payload } = this.#wakes.farewell
     const last = async (queries: Queries) => {
-      await queries.get('SELECT give_back($1)', [...this.#held])
+      await queries.get('SELECT give_back_2($1)', [...this.#held])
       await queries.get('SELECT pg_notify($1, $2)', channel, payload)
     }
     // A server that is away gives the leases back by itself, when their time is over.

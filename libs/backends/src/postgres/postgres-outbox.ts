@@ -109,13 +109,13 @@ export class PostgresOutbox {
     { target, owner, token, rids }: DeliveryBatch,
     { error, dueAt }: { error: string; dueAt: number },
   ): Promise<void> {
-    const sql = 'SELECT deliveries_failed($1, $2, $3, $4, $5, $6, $7)'
+    const sql = 'SELECT deliveries_failed_2($1, $2, $3, $4, $5, $6, $7)'
     const text = error.replaceAll('\u0000', '\ufffd')
     await this.#db.get(sql, this.#now, target, owner, token, [...new Set(rids)], text, Math.trunc(dueAt))
   }
 
   async drop(target: Rid): Promise<number> {
-    const sql = 'SELECT drop_deliveries($1, $2) AS dropped'
+    const sql = 'SELECT drop_deliveries_2($1, $2) AS dropped'
     return (await this.#db.get<{ dropped: number }>(sql, this.#now, target))?.dropped ?? 0
   }
 

@@ -1,5 +1,5 @@
 /**
- * Format 1, many settlements in one step: what each of them writes is written for all at once, and they share a transaction. Of knowledge alone, whose
+ * Format 2, many settlements in one step: what each of them writes is written for all at once, and they share a transaction. Of knowledge alone, whose
  * lane is its RID; nodes and edges go one by one (`settle`). Locks as in every step.
  */
 export const SETTLE_FUNCTIONS = `
@@ -53,11 +53,11 @@ export const SETTLE_FUNCTIONS = `
     SELECT array_agg(DISTINCT target) INTO _told
       FROM unnest(_target_items, _targets) AS wanted (item, target) WHERE wanted.item = ANY (_done);
     IF _told IS NOT NULL THEN
-      PERFORM open_targets(_now, _told);
+      _told := open_targets_2(_now, _told);
       SELECT array_agg(DISTINCT rid) INTO _others FROM outbox WHERE target = ANY (_told) AND rid = ANY (_rids) AND text IS NULL;
       INSERT INTO outbox (target, rid, event_type, fresh, queued_at)
         SELECT DISTINCT target, _lanes[wanted.item], _events[wanted.item], _events[wanted.item] = 'NEW', _at
-        FROM unnest(_target_items, _targets) AS wanted (item, target) WHERE wanted.item = ANY (_done);
+        FROM unnest(_target_items, _targets) AS wanted (item, target) WHERE wanted.item = ANY (_done) AND target = ANY (_told);
       IF _others IS NOT NULL THEN
         PERFORM collapse_references(_told, _others, _at);
       END IF;

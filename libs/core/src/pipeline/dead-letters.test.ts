@@ -151,3 +151,92 @@ describe('knowledge that is cached', () => {
     expect((await node.store.inboxState()).deadLetters).toBe(1)
   })
 })
+
+describe('a dead letter that is replayed', () => {
+  /** A handler that is broken until it is mended; what it was called with after that. */
+  const mendable = (phase: Phase) => {
+    const calls: string[] = []
+    const handler = { broken: true, calls }
+    const run: HandlerFunction = (_, kobj) => {
+      if (handler.broken) throw new PermanentError('broken')
+      calls.push(`${kobj.normalizedEventType} ${kobj.contents?.text}`)
+    }
+    return { handler, started: producerWith(phase, run) }
+  }
+  const replay = async (node: ProducerNode) => {
+    for (const { place } of await node.store.listDeadLetters()) await node.store.replayDeadLetter(place)
+    await until(async () => (await node.store.inboxState()).pending === 0)
+    expect(await node.store.listDeadLetters()).toEqual([])
+  }
+
+  it.each([HandlerType.Rid, HandlerType.Bundle, HandlerType.Network, HandlerType.Final])(
+    'runs the handler of phase %s that failed',
+    async (phase) => {
+      const { handler, started } = mendable(phase)
+      const { node, told } = await started
+      const rid = NoteRID.of('a')
+      await node.publish({ rid, contents: { n: 1 } })
+      await until(async () => (await node.store.inboxState()).deadLetters === 1)
+      handler.broken = false
+      await replay(node)
+      expect(handler.calls).toEqual([phase === HandlerType.Rid ? 'undefined {"n":1}' : 'NEW {"n":1}'])
+      expect((await node.store.read(rid))?.bundle.contents.text).toBe('{"n":1}')
+      expect((await told()).length).toBeGreaterThan(0)
+    },
+  )
+
+  it('of a FORGET shows the handlers behind the cache what went', async () => {
+    const { handler, started } = mendable(HandlerType.Final)
+    const { node } = await started
+    handler.broken = false
+    const rid = NoteRID.of('a')
+    await node.publish({ rid, contents: { n: 1 } })
+    await until(async () => (await node.store.inboxState()).pending === 0)
+    handler.broken = true
+    await node.forget(rid)
+    await until(async () => (await node.store.inboxState()).deadLetters === 1)
+    handler.broken = false
+    await replay(node)
+    expect(handler.calls).toEqual(['NEW {"n":1}', 'FORGET {"n":1}'])
+  })
+
+  it.each([HandlerType.Bundle, HandlerType.Network, HandlerType.Final])(
+    'of phase %s is over where something newer came meanwhile',
+    async (phase) => {
+      const { handler, started } = mendable(phase)
+      const { node, told } = await started
+      const rid = NoteRID.of('a')
+      await node.publish({ rid, contents: { n: 1 } })
+      await until(async () => (await node.store.inboxState()).deadLetters === 1)
+      handler.broken = false
+      await node.publish({ rid, contents: { n: 2 } })
+      await until(async () => (await node.store.inboxState()).pending === 0)
+      await told()
+      const seen = handler.calls.splice(0)
+      expect(seen.at(-1)).toMatch(/\{"n":2\}/)
+      await replay(node)
+      expect(handler.calls).toEqual([])
+      expect((await node.store.read(rid))?.bundle.contents.text).toBe('{"n":2}')
+      expect(await told()).toEqual([])
+    },
+  )
+
+  it('of a FORGET behind the cache tells nobody to forget what is there again', async () => {
+    const { handler, started } = mendable(HandlerType.Network)
+    const { node, told } = await started
+    const rid = NoteRID.of('a')
+    handler.broken = false
+    await node.publish({ rid, contents: { n: 1 } })
+    await until(async () => (await node.store.inboxState()).pending === 0)
+    handler.broken = true
+    await node.forget(rid)
+    await until(async () => (await node.store.inboxState()).deadLetters === 1)
+    handler.broken = false
+    await node.publish({ rid, contents: { n: 2 } })
+    await until(async () => (await node.store.inboxState()).pending === 0)
+    await told()
+    await replay(node)
+    expect(await told()).toEqual([])
+    expect((await node.store.read(rid))?.bundle.contents.text).toBe('{"n":2}')
+  })
+})

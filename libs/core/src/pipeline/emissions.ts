@@ -5,7 +5,7 @@ import type { Emissions, NewArrival } from '../store/node-store.ts'
 /** Collects what the handlers of one step give rise to, to be committed with that step. */
 export class EmissionCollector {
   #arrivals: NewArrival[] = []
-  #sends: { target: Rid; rid: Rid; eventText: string }[] = []
+  #sends: Emissions['sends'][number][] = []
   #kept = { arrivals: 0, sends: 0 }
   deadLetter: Error | undefined
 
@@ -17,6 +17,7 @@ export class EmissionCollector {
     this.#sends.push({
       target,
       rid: event.rid,
+      eventType: event.eventType,
       eventText: eventText({ rid: event.rid, event_type: event.eventType, ...event.bundle }),
     })
   }

@@ -91,7 +91,9 @@ export class Pipeline {
     const context = this.#context(arrival, emitted)
     const at: Progress = { phase: arrival.phase, kobj: fromArrival(arrival) }
     try {
-      const settled = await this.#advance(lease, arrival.place, at, context, emitted)
+      const overtaken = arrival.replayed === true && (await this.#isOvertaken(at))
+      if (overtaken) this.#options.log.info('a dead letter was overtaken, nothing is left to do', { rid: arrival.rid })
+      const settled = overtaken ? undefined : await this.#advance(lease, arrival.place, at, context, emitted)
       if (settled !== undefined) return settled.more
     } catch (error) {
       if (isToBeTriedAgain(error, context)) throw error
@@ -110,6 +112,13 @@ export class Pipeline {
     const owed = at.phase === 'network' ? this.#listed(at.kobj.rid, outputTargets(context, at.kobj)) : []
     await store.deadLetter(lease, arrival.place, failure.message, emitted.take(), owed)
     return true
+  }
+
+  /** Behind the cache an older state must reach no handler after a newer one, nor a FORGET a subscriber who was told what came after it. */
+  async #isOvertaken({ phase, kobj }: Progress): Promise<boolean> {
+    if (phase === 'received') return false
+    const cached = await this.#options.store.read(kobj.rid)
+    return cached?.bundle.manifest.text !== (kobj.normalizedEventType === 'FORGET' ? undefined : kobj.manifest?.text)
   }
 
   /** From step to step, noting in `at` what was reached. Answers where it went the whole way in one. */

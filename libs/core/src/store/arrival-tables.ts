@@ -2,7 +2,8 @@ import type { Manifest } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { Wake } from './group-commit.ts'
 import { laneOfArrival } from './lanes.ts'
-import type { Accepted, NewArrival, OnceKey } from './node-store.ts'
+import type { LeaseTable } from './lease-table.ts'
+import type { Accepted, NamedLease, NewArrival, OnceKey } from './node-store.ts'
 import { stampOwn } from './own-stamps.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
@@ -16,14 +17,22 @@ export class ArrivalTables {
   readonly #db: SqliteDatabase
   readonly #clock: Clock
   readonly #steady: Clock
+  readonly #leases: LeaseTable
 
-  constructor(db: SqliteDatabase, clock: Clock, steady: Clock) {
+  constructor(db: SqliteDatabase, clock: Clock, steady: Clock, leases: LeaseTable) {
     this.#db = db
     this.#clock = clock
     this.#steady = steady
+    this.#leases = leases
   }
 
-  accept(arrivals: readonly NewArrival[], once: OnceKey | undefined, wake: Wake): Accepted {
+  accept(
+    arrivals: readonly NewArrival[],
+    once: OnceKey | undefined,
+    under: NamedLease | undefined,
+    wake: Wake,
+  ): Accepted {
+    if (under !== undefined) this.#leases.check(under)
     const places = once === undefined ? undefined : this.#seen(once)
     if (places !== undefined) return { places, repeated: true }
     const accepted = { places: this.append(arrivals, wake), repeated: false }
@@ -35,20 +44,25 @@ export class ArrivalTables {
 
   append(arrivals: readonly NewArrival[], wake: Wake): number[] {
     const now = this.#clock()
-    if (arrivals.length > 0) wake.inbox = true
     return arrivals.map((arrival) => {
       const manifest = arrival.source === undefined ? this.#ownManifest(arrival, now) : arrival.manifest
-      return this.#db.run(
-        INSERT,
-        laneOfArrival(arrival),
-        now,
-        arrival.rid,
-        arrival.eventType ?? null,
-        arrival.source ?? null,
-        manifest?.text ?? null,
-        arrival.contents?.text ?? null,
-      ).id
+      return this.appendAsIs({ ...arrival, manifest }, wake)
     })
+  }
+
+  /** With the manifest that it has, or none. */
+  appendAsIs(arrival: NewArrival, wake: Wake): number {
+    wake.inbox = true
+    return this.#db.run(
+      INSERT,
+      laneOfArrival(arrival),
+      this.#clock(),
+      arrival.rid,
+      arrival.eventType ?? null,
+      arrival.source ?? null,
+      arrival.manifest?.text ?? null,
+      arrival.contents?.text ?? null,
+    ).id
   }
 
   /** Keys past their time go with the next acceptance that carries one. */

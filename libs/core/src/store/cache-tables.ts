@@ -34,6 +34,10 @@ export class CacheTables {
     return row === undefined ? undefined : cachedBundle(row)
   }
 
+  originOf(rid: Rid): Rid | undefined {
+    return this.#db.get<{ origin: Rid | null }>('SELECT origin FROM cache WHERE rid = ?', rid)?.origin ?? undefined
+  }
+
   readMany(rids: readonly Rid[]): StoredBundle[] {
     return rids.map((rid) => this.read(rid)).filter((bundle) => bundle !== undefined)
   }

@@ -5,6 +5,7 @@ import type { LeaseTokens } from './lease-tokens.ts'
 import { LeaseLostError } from './node-store.ts'
 import type { DeliveryBatch, DueTarget } from './node-store.ts'
 import type { OutboxTables, QueuedEvent } from './outbox-tables.ts'
+import type { OutboxTargets } from './outbox-targets.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 
 export interface TakeOptions {
@@ -17,6 +18,8 @@ export interface TakeOptions {
 
 /** Rows looked at in one go while a batch is put together. */
 const PAGE = 100
+/** A target that lapsed is kept without a queue, and one that is resumed may have none yet. */
+const HAS_WORK = '(lapsed_at IS NULL OR EXISTS (SELECT 1 FROM outbox WHERE outbox.target = outbox_targets.target))'
 /** Stands before every target. */
 const FIRST = { target: '' as Rid, dueAt: 0 }
 
@@ -29,19 +32,21 @@ export class DeliveryTables {
   readonly #clock: Clock
   readonly #tokens: LeaseTokens
   readonly #outbox: OutboxTables
+  readonly #targets: OutboxTargets
 
-  constructor(db: SqliteDatabase, clock: Clock, tokens: LeaseTokens, outbox: OutboxTables) {
+  constructor(db: SqliteDatabase, clock: Clock, tokens: LeaseTokens, outbox: OutboxTables, targets: OutboxTargets) {
     this.#db = db
     this.#clock = clock
     this.#tokens = tokens
     this.#outbox = outbox
+    this.#targets = targets
   }
 
   dueTargets(limit: number, after: Pick<DueTarget, 'target' | 'dueAt'> = FIRST): DueTarget[] {
     const now = this.#clock()
     return this.#db.all<DueTarget>(
       `SELECT target, due_at AS dueAt, failures FROM outbox_targets
-       WHERE (due_at, target) > (?, ?) AND (due_at <= ? OR failures = 0)
+       WHERE (due_at, target) > (?, ?) AND (due_at <= ? OR failures = 0) AND ${HAS_WORK}
          AND target NOT IN (SELECT target FROM delivery_leases WHERE expires_at > ?)
        ORDER BY due_at, target LIMIT ?`,
       after.dueAt,
@@ -57,6 +62,7 @@ export class DeliveryTables {
     const row = this.#db.get<{ at: number | null }>(
       `SELECT min(at) AS at FROM (
          SELECT max(iif(failures = 0, 0, due_at), coalesce(expires_at, 0)) AS at FROM outbox_targets LEFT JOIN delivery_leases USING (target)
+         WHERE ${HAS_WORK}
        ) WHERE at > ?`,
       this.#clock(),
     )
@@ -74,7 +80,7 @@ export class DeliveryTables {
     if (state === undefined) return undefined
     if (state.due_at > now && state.failures > 0 && options.ignoreDue !== true) return undefined
     const { batch, gone } = this.#collect(target, options)
-    this.#outbox.remove(target, gone)
+    this.#targets.remove(target, gone)
     const upTo = batch.at(-1)?.id
     if (upTo === undefined) return undefined
     this.#outbox.markSent(batch.map((event) => event.id))
@@ -94,7 +100,7 @@ export class DeliveryTables {
 
   done(batch: DeliveryBatch, wake: Wake): void {
     this.#giveBack(batch)
-    if (!this.#outbox.remove(batch.target, batch.rows)) return
+    if (!this.#targets.remove(batch.target, batch.rows)) return
     this.#db.run(
       'UPDATE outbox_targets SET due_at = ?, failures = 0, last_error = NULL WHERE target = ?',
       this.#clock(),

@@ -3,19 +3,20 @@ import type { Clock } from '../clock.ts'
 import type { ArrivalTables } from './arrival-tables.ts'
 import type { CacheTables } from './cache-tables.ts'
 import type { ChangeLog } from './change-log.ts'
+import type { DeadLetterTable } from './dead-letter-table.ts'
 import type { Wake } from './group-commit.ts'
 import type { LaneTables } from './lane-tables.ts'
-import type { AppliedChange, CacheChange, DeadLetter, Emissions, LaneLease, Settled } from './node-store.ts'
+import type { AppliedChange, CacheChange, Emissions, LaneLease, Settled } from './node-store.ts'
 import type { OutboxTables } from './outbox-tables.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { deadLetter } from './stored-rows.ts'
-import type { DeadLetterRow } from './stored-rows.ts'
+import { withAttempt } from './stored-rows.ts'
 
 /** The steps of an arrival through the pipeline, each under its lane's lease and whole or not at all. */
 export class InboxTables {
   readonly #db: SqliteDatabase
   readonly #clock: Clock
   readonly #arrivals: ArrivalTables
+  readonly #deadLetters: DeadLetterTable
   readonly #lanes: LaneTables
   readonly #cache: CacheTables
   readonly #changes: ChangeLog
@@ -26,6 +27,7 @@ export class InboxTables {
     clock: Clock,
     tables: {
       arrivals: ArrivalTables
+      deadLetters: DeadLetterTable
       lanes: LaneTables
       cache: CacheTables
       changes: ChangeLog
@@ -35,6 +37,7 @@ export class InboxTables {
     this.#db = db
     this.#clock = clock
     this.#arrivals = tables.arrivals
+    this.#deadLetters = tables.deadLetters
     this.#lanes = tables.lanes
     this.#cache = tables.cache
     this.#changes = tables.changes
@@ -103,13 +106,13 @@ export class InboxTables {
     wake: Wake,
   ): void {
     this.#lanes.head(lease, place, ['received', 'network', 'final'])
-    this.#db.run(
-      'UPDATE inbox SET attempts = attempts + ?, due_at = ?, last_error = ? WHERE place = ?',
-      failure.countAttempt ? 1 : 0,
-      failure.dueAt,
-      failure.error,
-      place,
-    )
+    const { error, dueAt, countAttempt } = failure
+    this.#db.run('UPDATE inbox SET due_at = ?, last_error = ? WHERE place = ?', dueAt, error, place)
+    if (countAttempt) {
+      const row = this.#db.get<{ history: string }>('SELECT history FROM inbox WHERE place = ?', place)
+      const history = withAttempt(row?.history ?? '[]', { at: this.#clock(), error })
+      this.#db.run('UPDATE inbox SET attempts = attempts + 1, history = ? WHERE place = ?', history, place)
+    }
     wake.inbox = true
   }
 
@@ -127,14 +130,7 @@ export class InboxTables {
       targets.length > 0 ? ['network'] : ['received', 'network', 'final'],
     )
     this.#queue(rid, normalized_event_type, targets, wake)
-    this.#db.run(
-      `INSERT INTO dead_letters
-         (place, rid, event_type, source, phase, attempts, accepted_at, failed_at, error, manifest, contents)
-       SELECT place, rid, event_type, source, phase, attempts + 1, accepted_at, ?, ?, manifest, contents FROM inbox WHERE place = ?`,
-      this.#clock(),
-      error,
-      place,
-    )
+    this.#deadLetters.add(place, error)
     this.#emit(emissions, wake)
     this.#lanes.remove(lease.lane, place, wake)
   }
@@ -146,15 +142,6 @@ export class InboxTables {
     return { pending: counts?.pending ?? 0, deadLetters: counts?.deadLetters ?? 0, nextDueAt: this.#lanes.nextDueAt() }
   }
 
-  deadLetters(after: number, limit: number): DeadLetter[] {
-    const rows = this.#db.all<DeadLetterRow>(
-      'SELECT * FROM dead_letters WHERE place > ? ORDER BY place LIMIT ?',
-      after,
-      limit,
-    )
-    return rows.map(deadLetter)
-  }
-
   #queue(rid: Rid, eventType: EventType | null, targets: readonly Rid[], wake: Wake): void {
     if (eventType === null) return // Nothing was applied yet: the phases say so.
     for (const target of new Set(targets)) this.#outbox.queueChange(target, rid, eventType, wake)
@@ -162,6 +149,6 @@ export class InboxTables {
 
   #emit(emissions: Emissions, wake: Wake): void {
     this.#arrivals.append(emissions.arrivals, wake)
-    for (const { target, rid, eventText } of emissions.sends) this.#outbox.queueText(target, rid, eventText, wake)
+    for (const send of emissions.sends) this.#outbox.queueSend(send, wake)
   }
 }

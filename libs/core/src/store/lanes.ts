@@ -17,3 +17,8 @@ export function laneOfArrival({ rid, eventType, contents, source }: NewArrival):
   const toBeFetched = contents === undefined && eventType !== 'FORGET' && source !== undefined
   return toBeFetched ? rid : laneOf(rid)
 }
+
+/** Events of nodes and edges go out as they were, not as what is cached by then: a handshake is a FORGET and then a NEW. */
+export function isSentAsItWas(rid: Rid): boolean {
+  return rid.startsWith('orn:koi-net.')
+}

@@ -18,8 +18,11 @@ export interface NodeStore {
    * Appends arrivals to their lanes in the order given, in one transaction. An arrival that is `own` and has contents but no manifest is
    * stamped here: its timestamp is max(now, the last one for that RID + 1 µs), remembered through a FORGET.
    * With `once`, a key seen before (and not past its time) changes nothing and answers `repeated: true` with what the first answered.
+   * With `under`, nothing is accepted once that lease has run out or passed to another: a process that slept cannot write late.
+   *
+   * @throws LeaseLostError
    */
-  accept(arrivals: readonly NewArrival[], once?: OnceKey): Promise<Accepted>
+  accept(arrivals: readonly NewArrival[], once?: OnceKey, under?: NamedLease): Promise<Accepted>
 
   /** Up to so many lanes that have due work and that nobody else holds, those of the lowest due places first, each with what `nextArrival` would give. */
   takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly TakenLane[]>
@@ -52,7 +55,7 @@ export interface NodeStore {
   /** Takes the arrival out of the inbox together with what the handlers emitted. */
   finish(lease: LaneLease, place: number, emissions: Emissions): Promise<void>
 
-  /** Counts one failed attempt and makes the arrival (and so its lane) wait until `dueAt` (ms since the epoch). */
+  /** Makes the arrival (and so its lane) wait until `dueAt` (ms since the epoch). An attempt that counts joins the arrival's history. */
   retryLater(
     lease: LaneLease,
     place: number,
@@ -84,7 +87,28 @@ export interface NodeStore {
   /** True while the lane holds an arrival that is not finished. */
   laneBusy(lane: string): Promise<boolean>
 
-  listDeadLetters(options?: { after?: number; limit?: number }): Promise<readonly DeadLetter[]>
+  /** In the order of their places; with `contents: false`, those of the arrivals are left out. */
+  listDeadLetters(options?: { after?: number; limit?: number; contents?: boolean }): Promise<readonly DeadLetter[]>
+
+  /**
+   * Puts a dead letter back into its lane, behind what waits there, with no failed attempts, in the phase in which it failed: what was cached goes on
+   * behind the cache. Answers its new place; `undefined` where there is no such letter (any more).
+   */
+  replayDeadLetter(place: number): Promise<number | undefined>
+
+  /** Gives a dead letter up for good. Answers whether there was one. */
+  dropDeadLetter(place: number): Promise<boolean>
+
+  // ---- named leases -------------------------------------------------------------------------------------------------------
+
+  /**
+   * For what one process of the node does at a time. Taken where nobody else holds it; whoever holds it renews it so, and keeps its token. One that
+   * ran out, or was given back, is taken anew under a greater token. Names are few and stay: some stores keep a row of each.
+   */
+  takeLease(name: string, owner: string, leaseMs: number): Promise<NamedLease | undefined>
+
+  /** Gives the lease back; one that is lost already is no error. */
+  releaseLease(lease: NamedLease): Promise<void>
 
   // ---- knowledge cache ----------------------------------------------------------------------------------------------------
 
@@ -124,8 +148,11 @@ export interface NodeStore {
   /**
    * Leases up to `limit` (0 = all) queued events for the target, in order, as texts ready to be sent; `undefined` where another holds the lease, or
    * nothing is queued. Queued events are references: the event sent for a NEW or UPDATE is built from the bundle cached *now*; when it is gone, it is
-   * left out. Several references to one RID collapse to the last, with the FORGET before it where the target may hold what was forgotten (never for
-   * `orn:koi-net.*`, whose events all count). `ignoreDue` is for polls.
+   * left out. Events of nodes and edges (`orn:koi-net.*`), and those sent past the pipeline, go out as they were. `ignoreDue` is for polls.
+   *
+   * What waits is collapsed when it is queued, and when a batch fails, so that a target costs at most two rows for each RID: of the references to one, the
+   * last stays, with the FORGET before it where the target may hold what was forgotten; of the others, the last FORGET, and behind it the last event in
+   * the place of the first, NEW where one of them was. Rows of a batch that is under way stay out of this.
    */
   takeDeliveries(
     target: Rid,
@@ -138,6 +165,20 @@ export interface NodeStore {
   /** Drops all that is queued for a target (the node was forgotten, or refuses for good). Returns how many. */
   dropDeliveries(target: Rid): Promise<number>
   outboxState(): Promise<readonly OutboxTargetState[]>
+
+  /**
+   * Gives up what is queued for a target whose oldest event was queued at `before` or earlier, and remembers it as lapsed: nothing is queued for it any
+   * more. Answers how many were dropped; `undefined`, and nothing is done, where nothing is that old or a batch is under way.
+   */
+  lapseDeliveries(target: Rid, before: number): Promise<number | undefined>
+  lapsedTargets(): Promise<readonly LapsedTarget[]>
+  /** A lapsed target was reached: from here on changes are queued for it again, and it is owed the state of today. Answers whether this call did that. */
+  resumeDeliveries(target: Rid): Promise<boolean>
+  /**
+   * Queues what a resumed target may have missed, as if each had been announced just now and the target may hold any other state of it, but for what is
+   * cached as told by the target itself. With the `last` of it, it is a target like all others. For any other target nothing is done.
+   */
+  queueState(target: Rid, references: readonly StateReference[], last: boolean): Promise<void>
 
   // ---- small durable values ---------------------------------------------------------------------------------------------------
 
@@ -182,6 +223,13 @@ export interface LaneLease {
   readonly token: number
 }
 
+export interface NamedLease {
+  readonly name: string
+  readonly owner: string
+  /** Grows with each change of the owner: the fencing token. */
+  readonly token: number
+}
+
 export interface TakenLane {
   readonly lease: LaneLease
   readonly first: PendingArrival
@@ -196,6 +244,8 @@ export interface PendingArrival extends NewArrival {
   /** Failed attempts so far in any phase. */
   readonly attempts: number
   readonly acceptedAt: number
+  /** Was a dead letter: others of its RID may have overtaken it meanwhile. */
+  readonly replayed?: boolean | undefined
   /** From phase `network` on: what `apply` kept. */
   readonly applied?: { readonly normalizedEventType: EventType; readonly previous?: Bundle | undefined } | undefined
 }
@@ -224,7 +274,12 @@ export interface Settled {
 /** What handlers gave rise to while they ran: new arrivals of this node, and events sent to one node past the pipeline. */
 export interface Emissions {
   readonly arrivals: readonly NewArrival[]
-  readonly sends: readonly { readonly target: Rid; readonly eventText: string; readonly rid: Rid }[]
+  readonly sends: readonly {
+    readonly target: Rid
+    readonly rid: Rid
+    readonly eventType: EventType
+    readonly eventText: string
+  }[]
 }
 
 export const NO_EMISSIONS: Emissions = { arrivals: [], sends: [] }
@@ -233,9 +288,19 @@ export interface DeadLetter {
   readonly place: number
   readonly arrival: NewArrival
   readonly error: string
+  /** The phase in which it failed: behind `received` the cache has changed, and whoever follows it was told. */
+  readonly phase: ArrivalPhase
   /** How often it was tried, the last time included. */
   readonly attempts: number
   readonly failedAt: number
+  /** The last attempts, at most ten of them, the one that made it a dead letter at the end; long errors are cut. */
+  readonly history: readonly FailedAttempt[]
+}
+
+export interface FailedAttempt {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly error: string
 }
 
 export interface StoredBundle {
@@ -292,6 +357,21 @@ export interface OutboxTargetState {
   readonly oldestAt: number
   readonly failures: number
   readonly lastError?: string | undefined
+}
+
+export interface LapsedTarget {
+  readonly target: Rid
+  /** Milliseconds since the epoch. */
+  readonly lapsedAt: number
+  /** Whether changes are queued for it again, and the state of today is on its way into the queue. */
+  readonly resumed: boolean
+  readonly lastError?: string | undefined
+}
+
+/** What a target that comes back is told of: a FORGET, or what is cached. */
+export interface StateReference {
+  readonly rid: Rid
+  readonly eventType: 'NEW' | 'FORGET'
 }
 
 /** A step was tried under a lease that has passed to another holder; nothing was written. */

@@ -2,9 +2,11 @@ import type { EventType, Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { CacheTables } from './cache-tables.ts'
 import type { Wake } from './group-commit.ts'
-import type { OutboxTargetState } from './node-store.ts'
+import { isSentAsItWas } from './lanes.ts'
+import type { Emissions, StateReference } from './node-store.ts'
+import type { OutboxTargets } from './outbox-targets.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { textToSend } from './stored-rows.ts'
+import { asNew, textToSend } from './stored-rows.ts'
 
 /** A row of `outbox`, as far as making its event needs it. */
 export interface QueuedEvent {
@@ -14,7 +16,7 @@ export interface QueuedEvent {
   readonly text: string | null
 }
 
-/** A row of `outbox` without a text. */
+/** A row of `outbox` without its text. */
 interface Reference {
   readonly id: number
   readonly event_type: EventType
@@ -32,37 +34,39 @@ interface Reference {
  * - UPDATE or FORGET, then NEW or UPDATE behind a FORGET → that FORGET, and NEW: the target may hold the older one, and what came after it was
  *   forgotten need not be newer.
  *
- * References in a batch that is under way stay out of this until it fails.
+ * Events about nodes and edges, and those sent past the pipeline, are texts. Of those about one RID there stay the last FORGET (a handshake is a
+ * FORGET and then a NEW), and behind it the last other one, in the place of the first: an edge comes after the profiles that it needs.
+ *
+ * What is in a batch that is under way stays out of this until it fails.
  */
 export class OutboxTables {
   readonly #db: SqliteDatabase
   readonly #clock: Clock
   readonly #cache: CacheTables
+  readonly #targets: OutboxTargets
 
-  constructor(db: SqliteDatabase, clock: Clock, cache: CacheTables) {
+  constructor(db: SqliteDatabase, clock: Clock, cache: CacheTables, targets: OutboxTargets) {
     this.#db = db
     this.#clock = clock
     this.#cache = cache
+    this.#targets = targets
   }
 
-  /** Node and edge events count one by one and go out as they were: a handshake is a FORGET and then a NEW. */
   queueChange(target: Rid, rid: Rid, eventType: EventType, wake: Wake): void {
-    if (rid.startsWith('orn:koi-net.')) {
-      const text = this.textOf(rid, eventType)
-      if (text !== undefined) this.#insert(target, rid, eventType, text, wake)
-      return
-    }
-    this.#insert(target, rid, eventType, null, wake)
-    const lease = this.#db.get<{ up_to: number }>(
-      'SELECT up_to FROM delivery_leases WHERE target = ? AND expires_at > ?',
-      target,
-      this.#clock(),
-    )
-    this.collapse(target, rid, lease?.up_to ?? 0)
+    this.#queue(target, rid, eventType, eventType === 'NEW', wake)
   }
 
-  queueText(target: Rid, rid: Rid, text: string, wake: Wake): void {
-    this.#insert(target, rid, null, text, wake)
+  queueSend({ target, rid, eventType, eventText }: Emissions['sends'][number], wake: Wake): void {
+    if (this.#targets.open(target)) this.#insertText(target, rid, eventType, eventText, wake)
+  }
+
+  /** What came from the target is not told to it. */
+  queueState(target: Rid, references: readonly StateReference[], last: boolean, wake: Wake): void {
+    if (!this.#targets.isResumed(target)) return
+    for (const { rid, eventType } of references) {
+      if (this.#cache.originOf(rid) !== target) this.#queue(target, rid, eventType, false, wake)
+    }
+    if (last) this.#targets.settle(target)
   }
 
   /** The event as it would be sent now; nothing when the bundle is gone. */
@@ -70,8 +74,13 @@ export class OutboxTables {
     return textToSend(rid, eventType, eventType === 'FORGET' ? undefined : this.#cache.bundle(rid))
   }
 
-  /** Leaves of the references to the RID that stand after the row `upTo` what the target has to be told. */
+  /** Leaves of what stands after the row `upTo` about the RID what the target has to be told. */
   collapse(target: Rid, rid: Rid, upTo: number): void {
+    this.#collapseReferences(target, rid, upTo)
+    this.#collapseTexts(target, rid, upTo)
+  }
+
+  #collapseReferences(target: Rid, rid: Rid, upTo: number): void {
     const rows = this.#db.all<Reference>(
       'SELECT id, event_type, fresh, queued_at FROM outbox WHERE target = ? AND rid = ? AND text IS NULL AND id > ? ORDER BY id',
       target,
@@ -90,11 +99,39 @@ export class OutboxTables {
     const first = rows[0]
     const last = rows.at(-1)
     if (first === undefined || last === undefined || first === last) return
-    for (const row of rows.slice(0, -1)) this.#db.run('DELETE FROM outbox WHERE id = ?', row.id)
+    this.#delete(rows.slice(0, -1))
     const isNew = first.fresh === 1 || first.event_type === 'NEW'
     const eventType = last.event_type === 'FORGET' ? 'FORGET' : isNew ? 'NEW' : 'UPDATE'
     const sql = 'UPDATE outbox SET event_type = ?, fresh = ?, queued_at = ? WHERE id = ?'
     this.#db.run(sql, eventType, first.fresh, first.queued_at, last.id)
+  }
+
+  /** Of a release before, those sent past the pipeline have no type: they stay as they are. */
+  #collapseTexts(target: Rid, rid: Rid, upTo: number): void {
+    const rows = this.#db.all<Reference>(
+      `SELECT id, event_type, fresh, queued_at FROM outbox
+       WHERE target = ? AND rid = ? AND text IS NOT NULL AND event_type IS NOT NULL AND id > ? ORDER BY id`,
+      target,
+      rid,
+      upTo,
+    )
+    const forget = rows.findLastIndex((row) => row.event_type === 'FORGET')
+    if (forget > 0) {
+      this.#delete(rows.slice(0, forget))
+      this.#db.run('UPDATE outbox SET queued_at = ? WHERE id = ?', rows[0]?.queued_at ?? 0, rows[forget]?.id ?? 0)
+    }
+    const [first, ...others] = rows.slice(forget + 1)
+    const last = others.at(-1)
+    if (first === undefined || last === undefined) return
+    const isNew = [first, ...others].some((row) => row.event_type === 'NEW')
+    const text = this.#db.get<{ text: string }>('SELECT text FROM outbox WHERE id = ?', last.id)?.text ?? ''
+    const sql = 'UPDATE outbox SET event_type = ?, text = ? WHERE id = ?'
+    this.#db.run(sql, isNew ? 'NEW' : 'UPDATE', isNew ? asNew(text) : text, first.id)
+    this.#delete(others)
+  }
+
+  #delete(rows: readonly Reference[]): void {
+    for (const { id } of rows) this.#db.run('DELETE FROM outbox WHERE id = ?', id)
   }
 
   /** From here on the target may have had them, whether or not it said so. */
@@ -108,54 +145,35 @@ export class OutboxTables {
     return this.#db.all<QueuedEvent>(sql, target, after, limit)
   }
 
-  /** Takes rows out; answers whether the target has any left. */
-  remove(target: Rid, rows: readonly number[]): boolean {
-    for (const row of rows) this.#db.run('DELETE FROM outbox WHERE id = ? AND target = ?', row, target)
-    if (this.#db.get('SELECT 1 FROM outbox WHERE target = ? LIMIT 1', target) !== undefined) return true
-    this.#db.run('DELETE FROM outbox_targets WHERE target = ?', target)
-    return false
+  /** @param fresh whether the target has had nothing of the RID */
+  #queue(target: Rid, rid: Rid, eventType: EventType, fresh: boolean, wake: Wake): void {
+    if (!this.#targets.open(target)) return
+    if (!isSentAsItWas(rid)) {
+      this.#insert(target, rid, { eventType, fresh }, wake)
+      return this.#collapseReferences(target, rid, this.#targets.underWay(target))
+    }
+    const text = this.textOf(rid, eventType)
+    if (text !== undefined) this.#insertText(target, rid, eventType, text, wake)
   }
 
-  drop(target: Rid): number {
-    const { changes } = this.#db.run('DELETE FROM outbox WHERE target = ?', target)
-    this.#db.run('DELETE FROM outbox_targets WHERE target = ?', target)
-    return changes
+  #insertText(target: Rid, rid: Rid, eventType: EventType, text: string, wake: Wake): void {
+    this.#insert(target, rid, { eventType, fresh: false, text }, wake)
+    this.#collapseTexts(target, rid, this.#targets.underWay(target))
   }
 
-  /** Takes out what is queued about an RID, whoever it is for. */
-  dropAbout(rid: Rid): void {
-    this.#db.run('DELETE FROM outbox WHERE rid = ?', rid)
-    this.#db.run('DELETE FROM outbox_targets WHERE target NOT IN (SELECT target FROM outbox)')
-  }
-
-  state(): OutboxTargetState[] {
-    const rows = this.#db.all<{
-      target: Rid
-      queued: number
-      oldestAt: number
-      failures: number
-      last_error: string | null
-    }>(
-      `SELECT target, count(*) AS queued, min(queued_at) AS oldestAt, failures, last_error
-       FROM outbox_targets JOIN outbox USING (target) GROUP BY target ORDER BY target`,
-    )
-    return rows.map(({ last_error: lastError, ...row }) => (lastError === null ? { ...row } : { ...row, lastError }))
-  }
-
-  #insert(target: Rid, rid: Rid, eventType: EventType | null, text: string | null, wake: Wake): void {
-    const now = this.#clock()
-    this.#db.run(
-      'INSERT INTO outbox_targets (target, due_at) VALUES (?, ?) ON CONFLICT (target) DO NOTHING',
-      target,
-      now,
-    )
+  #insert(
+    target: Rid,
+    rid: Rid,
+    { eventType, fresh, text = null }: { eventType: EventType; fresh: boolean; text?: string | null },
+    wake: Wake,
+  ): void {
     this.#db.run(
       'INSERT INTO outbox (target, rid, event_type, fresh, queued_at, text) VALUES (?, ?, ?, ?, ?, ?)',
       target,
       rid,
       eventType,
-      eventType === 'NEW' ? 1 : 0,
-      now,
+      fresh ? 1 : 0,
+      this.#clock(),
       text,
     )
     wake.outbox = true

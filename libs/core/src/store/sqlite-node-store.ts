@@ -4,16 +4,19 @@ import type { Logger } from '../logger.ts'
 import { ArrivalTables } from './arrival-tables.ts'
 import { CacheTables } from './cache-tables.ts'
 import { ChangeLog } from './change-log.ts'
+import { DeadLetterTable } from './dead-letter-table.ts'
 import { DeliveryTables } from './delivery-tables.ts'
 import type { TakeOptions } from './delivery-tables.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { CommitReport, Wake } from './group-commit.ts'
 import { InboxTables } from './inbox-tables.ts'
 import { LaneTables } from './lane-tables.ts'
+import { LeaseTable } from './lease-table.ts'
 import { LeaseTokens } from './lease-tokens.ts'
 import type * as port from './node-store.ts'
 import { StoreError } from './node-store.ts'
 import { OutboxTables } from './outbox-tables.ts'
+import { OutboxTargets } from './outbox-targets.ts'
 import { SearchIndex } from './search-index.ts'
 import type { SearchOptions } from './search-index.ts'
 import { copyStore } from './copy-store.ts'
@@ -37,11 +40,14 @@ export class SqliteNodeStore implements port.NodeStore {
   readonly #db: SqliteDatabase
   readonly #commits: GroupCommit
   readonly #arrivals: ArrivalTables
+  readonly #leases: LeaseTable
+  readonly #deadLetters: DeadLetterTable
   readonly #lanes: LaneTables
   readonly #inbox: InboxTables
   readonly #cache: CacheTables
   readonly #search: SearchIndex
   readonly #changes: ChangeLog
+  readonly #targets: OutboxTargets
   readonly #outbox: OutboxTables
   readonly #deliveries: DeliveryTables
   readonly #values: ValueTable
@@ -57,12 +63,16 @@ export class SqliteNodeStore implements port.NodeStore {
     this.#changes = new ChangeLog(db, steady)
     this.#search = new SearchIndex(db)
     this.#cache = new CacheTables(db, this.#changes, this.#search)
-    this.#outbox = new OutboxTables(db, steady, this.#cache)
-    this.#deliveries = new DeliveryTables(db, steady, tokens, this.#outbox)
-    this.#arrivals = new ArrivalTables(db, clock, steady)
+    this.#targets = new OutboxTargets(db, steady)
+    this.#outbox = new OutboxTables(db, steady, this.#cache, this.#targets)
+    this.#deliveries = new DeliveryTables(db, steady, tokens, this.#outbox, this.#targets)
+    this.#leases = new LeaseTable(db, steady, tokens)
+    this.#arrivals = new ArrivalTables(db, clock, steady, this.#leases)
+    this.#deadLetters = new DeadLetterTable(db, clock, this.#arrivals)
     this.#lanes = new LaneTables(db, steady, tokens)
     this.#inbox = new InboxTables(db, clock, {
       arrivals: this.#arrivals,
+      deadLetters: this.#deadLetters,
       lanes: this.#lanes,
       cache: this.#cache,
       changes: this.#changes,
@@ -73,8 +83,8 @@ export class SqliteNodeStore implements port.NodeStore {
     this.#afterClose = afterClose
   }
 
-  accept(arrivals: readonly port.NewArrival[], once?: port.OnceKey): Promise<port.Accepted> {
-    return this.#commits.submit((wake) => this.#arrivals.accept(arrivals, once, wake), arrivals.length)
+  accept(arrivals: readonly port.NewArrival[], once?: port.OnceKey, under?: port.NamedLease): Promise<port.Accepted> {
+    return this.#commits.submit((wake) => this.#arrivals.accept(arrivals, once, under, wake), arrivals.length)
   }
 
   takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly port.TakenLane[]> {
@@ -149,10 +159,27 @@ export class SqliteNodeStore implements port.NodeStore {
     return read(() => this.#lanes.isBusy(lane))
   }
 
-  listDeadLetters({ after = 0, limit = 100 }: { after?: number; limit?: number } = {}): Promise<
-    readonly port.DeadLetter[]
-  > {
-    return read(() => this.#inbox.deadLetters(after, limit))
+  listDeadLetters(
+    options: { after?: number; limit?: number; contents?: boolean } = {},
+  ): Promise<readonly port.DeadLetter[]> {
+    const { after = 0, limit = 100, contents = true } = options
+    return read(() => this.#deadLetters.list(after, limit, contents))
+  }
+
+  replayDeadLetter(place: number): Promise<number | undefined> {
+    return this.#commits.submit((wake) => this.#deadLetters.replay(place, wake))
+  }
+
+  dropDeadLetter(place: number): Promise<boolean> {
+    return this.#commits.submit(() => this.#deadLetters.drop(place))
+  }
+
+  takeLease(name: string, owner: string, leaseMs: number): Promise<port.NamedLease | undefined> {
+    return this.#commits.submit(() => this.#leases.take(name, owner, leaseMs))
+  }
+
+  releaseLease(lease: port.NamedLease): Promise<void> {
+    return this.#commits.submit(() => this.#leases.release(lease))
   }
 
   read(rid: Rid): Promise<port.StoredBundle | undefined> {
@@ -216,11 +243,28 @@ export class SqliteNodeStore implements port.NodeStore {
   }
 
   dropDeliveries(target: Rid): Promise<number> {
-    return this.#commits.submit(() => this.#outbox.drop(target))
+    return this.#commits.submit(() => this.#targets.drop(target))
   }
 
   outboxState(): Promise<readonly port.OutboxTargetState[]> {
-    return read(() => this.#outbox.state())
+    return read(() => this.#targets.state())
+  }
+
+  lapseDeliveries(target: Rid, before: number): Promise<number | undefined> {
+    return this.#commits.submit(() => this.#targets.lapse(target, before))
+  }
+
+  lapsedTargets(): Promise<readonly port.LapsedTarget[]> {
+    return read(() => this.#targets.lapsed())
+  }
+
+  resumeDeliveries(target: Rid): Promise<boolean> {
+    return this.#commits.submit(() => this.#targets.resume(target))
+  }
+
+  queueState(target: Rid, references: readonly port.StateReference[], last: boolean): Promise<void> {
+    const rows = references.length + 1
+    return this.#commits.submit((wake) => this.#outbox.queueState(target, references, last, wake), rows)
   }
 
   getValue(key: string): Promise<string | undefined> {
@@ -256,7 +300,7 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.submit((wake) => {
       for (const rid of forget) {
         this.#cache.apply(rid, { kind: 'forget' }, wake)
-        this.#outbox.dropAbout(rid)
+        this.#targets.dropAbout(rid)
       }
       for (const [key, value] of values) this.#values.set(key, value)
     }, 10 * forget.length)

@@ -27,7 +27,23 @@ describe('migrate', () => {
     migrate(db, [...MIGRATIONS, addColumn, fill])
     expect(db.all('SELECT key, note FROM node_values')).toMatchObject([{ key: 'k', note: 'filled' }])
     expect(header(db)).toMatchObject({ user_version: MIGRATIONS.length + 2 })
-    expect(() => checkFormat(db, 'file')).toThrow(/format 3/)
+    expect(() => checkFormat(db, 'file')).toThrow(`format ${MIGRATIONS.length + 2}`)
+    db.close()
+  })
+
+  it('keeps what a file of format 1 holds', () => {
+    const db = new SqliteDatabase(':memory:')
+    migrate(db, MIGRATIONS.slice(0, 1))
+    db.exec(`
+      INSERT INTO inbox (lane, head, due_at, accepted_at, rid) VALUES ('orn:t:a', 1, 0, 0, 'orn:t:a');
+      INSERT INTO dead_letters (place, rid, phase, attempts, accepted_at, failed_at, error)
+        VALUES (7, 'orn:t:b', 'network', 1, 0, 0, 'broken');
+    `)
+    migrate(db)
+    expect(db.all('SELECT rid, history, replayed FROM inbox')).toMatchObject([
+      { rid: 'orn:t:a', history: '[]', replayed: 0 },
+    ])
+    expect(db.all('SELECT place, history FROM dead_letters')).toMatchObject([{ place: 7, history: '[]' }])
     db.close()
   })
 

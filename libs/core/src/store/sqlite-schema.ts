@@ -10,7 +10,7 @@ export type Migration = (db: SqliteDatabase) => void
  * Each takes the file from the format of its index to the next; the file's `user_version` is how many have run. Never change
  * one that was released. A release reads what the one before it wrote, and refuses what is newer.
  */
-export const MIGRATIONS: readonly Migration[] = [createTables]
+export const MIGRATIONS: readonly Migration[] = [createTables, keepMore]
 
 /** Refuses a file that is not ours or of a newer format; changes nothing. @throws StoreError */
 export function checkFormat(db: SqliteDatabase, path: string, migrations = MIGRATIONS): void {
@@ -65,6 +65,7 @@ export function createLeaseTables(db: SqliteDatabase): void {
     CREATE TEMP TABLE delivery_leases (
       target TEXT PRIMARY KEY, owner TEXT NOT NULL, token INTEGER NOT NULL, expires_at INTEGER NOT NULL, up_to INTEGER NOT NULL
     );
+    CREATE TEMP TABLE named_leases (name TEXT PRIMARY KEY, owner TEXT NOT NULL, token INTEGER NOT NULL, expires_at INTEGER NOT NULL);
   `)
 }
 
@@ -136,5 +137,25 @@ function createTables(db: SqliteDatabase): void {
     -- Lease tokens are handed out below the ceiling, so that they grow over restarts without a write for each.
     CREATE TABLE lease_tokens (id INTEGER PRIMARY KEY CHECK (id = 1), ceiling INTEGER NOT NULL);
     INSERT INTO lease_tokens VALUES (1, 0);
+  `)
+}
+
+/**
+ * What was tried and failed is remembered, and a dead letter can go on where it failed (`history`: JSON of `FailedAttempt`s); texts in the outbox
+ * collapse too, and targets lapse. A lapsed target has a row in `outbox_targets` without any in `outbox`; `resumed`: 1 from when it was reached again.
+ */
+function keepMore(db: SqliteDatabase): void {
+  db.exec(`
+    ALTER TABLE inbox ADD COLUMN history TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE inbox ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE dead_letters ADD COLUMN history TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE dead_letters ADD COLUMN normalized_event_type TEXT;
+    ALTER TABLE dead_letters ADD COLUMN previous_manifest TEXT;
+    ALTER TABLE dead_letters ADD COLUMN previous_contents TEXT;
+
+    CREATE INDEX outbox_texts ON outbox (target, rid, id) WHERE text IS NOT NULL;
+    ALTER TABLE outbox_targets ADD COLUMN lapsed_at INTEGER;
+    ALTER TABLE outbox_targets ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX outbox_targets_lapsed ON outbox_targets (target) WHERE lapsed_at IS NOT NULL;
   `)
 }

@@ -247,8 +247,9 @@ describe('openSqliteStore', () => {
         normalizedEventType: 'NEW',
         bundle: { manifest: manifest!, contents: contents! },
       } as const
-      const bad = { target: PEER, rid: arrivalOf('b').rid, eventText: null as unknown as string, queued: Symbol() }
-      const emissions = { arrivals: [arrivalOf('b')], sends: [{ ...bad, target: Symbol() as unknown as typeof PEER }] }
+      const target = Symbol() as unknown as typeof PEER
+      const send = { target, rid: arrivalOf('b').rid, eventType: 'NEW', eventText: '{}' } as const
+      const emissions = { arrivals: [arrivalOf('b')], sends: [send] }
       await expect(store.apply(lease!, place, change, emissions)).rejects.toThrow()
       expect(await store.inboxState()).toMatchObject({ pending: 1 })
       expect(await store.listRids()).toEqual([])

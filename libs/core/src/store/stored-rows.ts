@@ -1,6 +1,6 @@
 import { eventFromBundle, eventText, forgetEvent, storedContents } from '@koi-mcp/protocol'
 import type { Bundle, Contents, EventType, Manifest, Rid } from '@koi-mcp/protocol'
-import type { ArrivalPhase, DeadLetter, PendingArrival, StoredBundle } from './node-store.ts'
+import type { ArrivalPhase, DeadLetter, FailedAttempt, PendingArrival, StoredBundle } from './node-store.ts'
 
 /** An arrival as stores keep it. */
 export interface ArrivalRow {
@@ -9,6 +9,7 @@ export interface ArrivalRow {
   phase: ArrivalPhase
   attempts: number
   accepted_at: number
+  replayed: boolean | number
   rid: Rid
   event_type: EventType | null
   source: string | null
@@ -27,8 +28,11 @@ export interface DeadLetterRow {
   manifest: string | null
   contents: string | null
   error: string
+  phase: ArrivalPhase
   attempts: number
   failed_at: number
+  /** JSON of `FailedAttempt`s. */
+  history: string
 }
 
 export interface CacheRow {
@@ -73,6 +77,7 @@ export function pendingArrival(row: ArrivalRow): PendingArrival {
     rid: row.rid,
     ...(row.event_type === null ? {} : { eventType: row.event_type }),
     ...storedParts(row),
+    ...(row.replayed ? { replayed: true } : {}),
     ...(row.normalized_event_type === null ? {} : { applied: appliedOf(row, row.normalized_event_type) }),
   }
 }
@@ -82,9 +87,21 @@ export function deadLetter(row: DeadLetterRow): DeadLetter {
     place: row.place,
     arrival: { rid: row.rid, ...(row.event_type === null ? {} : { eventType: row.event_type }), ...storedParts(row) },
     error: row.error,
+    phase: row.phase,
     attempts: row.attempts,
     failedAt: row.failed_at,
+    history: JSON.parse(row.history) as FailedAttempt[],
   }
+}
+
+/** Attempts that a history keeps, and characters of an error in it. */
+const KEPT_ATTEMPTS = 10
+const KEPT_CHARACTERS = 2_000
+
+/** The history of an arrival with one more failed attempt in it. */
+export function withAttempt(history: string, { at, error }: FailedAttempt): string {
+  const attempts = [...(JSON.parse(history) as FailedAttempt[]), { at, error: error.slice(0, KEPT_CHARACTERS) }]
+  return JSON.stringify(attempts.slice(-KEPT_ATTEMPTS))
 }
 
 export function cachedBundle({ rid, origin, seq, manifest, contents }: CacheRow): StoredBundle {
@@ -96,6 +113,11 @@ export function cachedBundle({ rid, origin, seq, manifest, contents }: CacheRow)
 export function textToSend(rid: Rid, eventType: EventType, bundle: Bundle | undefined): string | undefined {
   if (eventType === 'FORGET') return eventText(forgetEvent(rid))
   return bundle === undefined ? undefined : eventText(eventFromBundle(eventType, bundle))
+}
+
+/** The text of an UPDATE as that of a NEW. Of what stands before its type, none can be taken for it: within the RID, quotes are escaped. */
+export function asNew(eventText: string): string {
+  return eventText.replace(',"event_type":"UPDATE"', ',"event_type":"NEW"')
 }
 
 function appliedOf({ previous_manifest, previous_contents }: ArrivalRow, normalizedEventType: EventType) {

@@ -39,6 +39,21 @@ export function describeDurability(test: StoreUnderTest): void {
       expect(await test.put(bundleOf(dataset('b')))).toBeGreaterThan(seq)
     })
 
+    it('has attempts that failed, and named leases that are nobody’s, behind a greater token', async () => {
+      await test.store.accept([arrivalOf(bundleOf(A))])
+      const lane = await test.lease()
+      const { place } = await test.next(lane)
+      await test.store.retryLater(lane, place, { error: 'once', dueAt: START, countAttempt: true })
+      const lease = await test.store.takeLease('work', 'one', LEASE_MS)
+      await test.reopen()
+      const again = await test.lease()
+      await test.store.deadLetter(again, place, 'twice', NO_EMISSIONS)
+      expect((await test.store.listDeadLetters())[0]?.history.map(({ error }) => error)).toEqual(['once', 'twice'])
+      await expect(test.store.accept([], undefined, lease)).rejects.toThrow(LeaseLostError)
+      const next = await test.store.takeLease('work', 'two', LEASE_MS)
+      expect(next?.token).toBeGreaterThan(lease!.token)
+    })
+
     it('has its outbox, with failures, and nobody holds a batch', async () => {
       await test.put(bundleOf(A), [PEER, OTHER_PEER])
       const options = { owner: 'd', leaseMs: LEASE_MS, limit: 0 }
@@ -50,6 +65,22 @@ export function describeDurability(test: StoreUnderTest): void {
       expect(await test.store.nextDeliveryAt()).toBe(START + 1000)
       const batch = await test.store.takeDeliveries(PEER, options)
       expect(batch?.eventTexts.map(eventOf)).toMatchObject([{ rid: A, event_type: 'NEW' }])
+    })
+
+    it('knows who has lapsed, and who was resumed', async () => {
+      await test.put(bundleOf(A), [PEER, OTHER_PEER])
+      for (const target of [PEER, OTHER_PEER]) await test.store.lapseDeliveries(target, START)
+      await test.store.resumeDeliveries(PEER)
+      await test.reopen()
+      const lapsed = await test.store.lapsedTargets()
+      expect(new Map(lapsed.map(({ target, resumed }) => [target, resumed]))).toEqual(
+        new Map([
+          [PEER, true],
+          [OTHER_PEER, false],
+        ]),
+      )
+      await test.put(bundleOf(dataset('b')), [PEER, OTHER_PEER])
+      expect(await test.store.outboxState()).toMatchObject([{ target: PEER, queued: 1 }])
     })
 
     it('makes nothing wait for hours when the clock was set back meanwhile', async () => {
@@ -73,7 +104,12 @@ export function describeDurability(test: StoreUnderTest): void {
       const lease = await test.lease()
       await test.store.deadLetter(lease, (await test.next(lease)).place, 'no good', NO_EMISSIONS)
       await test.reopen()
-      expect(await test.store.listDeadLetters()).toMatchObject([{ error: 'no good', arrival: { rid: A } }])
+      const [letter] = await test.store.listDeadLetters()
+      expect(letter).toMatchObject({
+        error: 'no good',
+        arrival: { rid: A },
+        history: [{ at: START, error: 'no good' }],
+      })
       test.now -= 60_000
       await test.store.accept([{ rid: A, eventType: 'NEW', contents }])
       expect((await test.next(await test.lease())).manifest?.timestamp).toBe('2026-01-01T00:00:00.000001Z')

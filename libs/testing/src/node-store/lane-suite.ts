@@ -238,7 +238,7 @@ export function describeLanes(test: StoreUnderTest): void {
       const own = { rid: dataset('made'), eventType: 'NEW', contents: contentsOf({ made: true }) } as const
       const change = { kind: 'write', normalizedEventType: 'NEW', bundle: bundleOf(rid), origin: PEER } as const
       await test.store.apply(lease, place, change, arrivals(own, { rid, eventType: 'FORGET' }))
-      const send = { target: PEER, rid, eventText: '{"sent":1}' }
+      const send = { target: PEER, rid, eventType: 'NEW', eventText: '{"sent":1}' } as const
       await test.store.announce(lease, place, [], { arrivals: [], sends: [send] })
       await test.store.finish(lease, place, { arrivals: [{ rid: dataset('last'), source: PEER }], sends: [] })
       const update = await test.next(lease)

@@ -106,27 +106,104 @@ export function describeOutbox(test: StoreUnderTest): void {
       expect(short(await taken(PEER))).toEqual(expected)
     })
 
-    it('never collapses node events, and sends them as they were', async () => {
-      await test.put(bundleOf(OTHER_PEER, { v: 1 }), [PEER])
-      await test.forget(OTHER_PEER, [PEER])
-      await test.put(bundleOf(OTHER_PEER, { v: 2 }), [PEER])
-      const batch = await taken(PEER)
-      expect(batch.eventTexts.map(eventOf).map((event) => [event.event_type, event.contents])).toEqual([
-        ['NEW', '{"v":1}'],
-        ['FORGET', undefined],
-        ['NEW', '{"v":2}'],
-      ])
+    it.each<[Step[], string[]]>([
+      [['NEW', 'UPDATE'], ['NEW 2']],
+      [['UPDATE', 'UPDATE'], ['UPDATE 2']],
+      [['NEW', 'FORGET'], ['FORGET']],
+      [
+        ['FORGET', 'NEW'],
+        ['FORGET', 'NEW 2'],
+      ],
+      [
+        ['NEW', 'FORGET', 'NEW'],
+        ['FORGET', 'NEW 3'],
+      ],
+      [['FORGET', 'NEW', 'FORGET'], ['FORGET']],
+      [
+        ['FORGET', 'NEW', 'UPDATE', 'FORGET', 'NEW', 'UPDATE', 'UPDATE'],
+        ['FORGET', 'NEW 7'],
+      ],
+    ])('collapses %s of one node to %s: a handshake stays a FORGET and a NEW', async (steps, results) => {
+      if (steps[0] !== 'NEW') await test.put(bundleOf(OTHER_PEER, { v: 0 }))
+      for (const [index, step] of steps.entries()) {
+        test.now += 10
+        if (step === 'FORGET') await test.forget(OTHER_PEER, [PEER])
+        else await test.put(bundleOf(OTHER_PEER, { v: index + 1 }), [PEER], step)
+      }
+      expect(await test.store.outboxState()).toMatchObject([{ queued: results.length, oldestAt: START + 10 }])
+      // The cache of now is nothing to them.
+      await test.put(bundleOf(OTHER_PEER, { v: 'later' }), [], 'UPDATE')
+      const told = (await taken(PEER)).eventTexts.map(eventOf)
+      const versions = told.map(({ contents }) => (contents === undefined ? '' : ` ${contents.match(/\d/)?.[0]}`))
+      expect(told.map(({ event_type }, index) => event_type + versions[index]!)).toEqual(results)
     })
 
-    it('never collapses what was sent past the pipeline', async () => {
+    it('keeps a node in front of its edge, whatever comes of the node', async () => {
+      const edge = asRid(`orn:koi-net.edge:${'0'.repeat(64)}`)
+      await test.put(bundleOf(OTHER_PEER, { v: 1 }), [PEER])
+      await test.put(bundleOf(edge, { v: 1 }), [PEER])
+      await test.put(bundleOf(OTHER_PEER, { v: 2 }), [PEER], 'UPDATE')
+      await test.put(bundleOf(A), [PEER])
+      const batch = await taken(PEER)
+      expect(short(batch)).toEqual([
+        ['NEW', OTHER_PEER],
+        ['NEW', edge],
+        ['NEW', A],
+      ])
+      expect(eventOf(batch.eventTexts[0]!).contents).toBe('{"v":2}')
+    })
+
+    it('collapses node events behind a batch that is under way, and with it when it fails', async () => {
+      await test.put(bundleOf(OTHER_PEER, { v: 1 }), [PEER])
+      const batch = await taken(PEER)
+      await test.put(bundleOf(OTHER_PEER, { v: 2 }), [PEER], 'UPDATE')
+      await test.put(bundleOf(OTHER_PEER, { v: 3 }), [PEER], 'UPDATE')
+      expect(await test.store.outboxState()).toMatchObject([{ queued: 2 }])
+      await test.store.deliveriesFailed(batch, { error: 'away', dueAt: test.now })
+      const again = await taken(PEER)
+      expect(short(again)).toEqual([['NEW', OTHER_PEER]])
+      expect(eventOf(again.eventTexts[0]!).contents).toBe('{"v":3}')
+      await test.forget(OTHER_PEER, [PEER])
+      await test.store.deliveriesFailed(again, { error: 'away', dueAt: test.now })
+      expect(short(await taken(PEER))).toEqual([['FORGET', OTHER_PEER]])
+    })
+
+    it('collapses what was sent past the pipeline as it does node events, each RID for itself', async () => {
       await test.store.accept([{ rid: A, source: PEER }])
       const lease = await test.lease()
       const { place } = await test.next(lease)
-      const sends = ['{"n":1}', '{"n":2}'].map((eventText) => ({ target: PEER, rid: B, eventText }))
-      await test.store.finish(lease, place, { arrivals: [], sends })
+      const send = (rid: Rid, eventType: Step, n: number) => ({
+        target: PEER,
+        rid,
+        eventType,
+        eventText: `{"rid":"${rid}","event_type":"${eventType}","n":${n}}`,
+      })
+      const sends = [send(A, 'NEW', 1), send(B, 'UPDATE', 2), send(A, 'UPDATE', 3), send(B, 'UPDATE', 4)]
+      await test.store.finish(lease, place, { arrivals: [], sends: [...sends, send(OTHER_PEER, 'FORGET', 5)] })
       await test.store.releaseLane(lease)
       await test.put(bundleOf(B), [PEER])
-      expect((await taken(PEER)).eventTexts.slice(0, 2)).toEqual(['{"n":1}', '{"n":2}'])
+      const { eventTexts } = await taken(PEER)
+      expect(eventTexts.slice(0, 3)).toEqual([
+        `{"rid":"${A}","event_type":"NEW","n":3}`,
+        `{"rid":"${B}","event_type":"UPDATE","n":4}`,
+        `{"rid":"${OTHER_PEER}","event_type":"FORGET","n":5}`,
+      ])
+      expect(eventTexts.map(eventOf)[3]).toMatchObject({ rid: B, event_type: 'NEW' })
+    })
+
+    it('costs at most two rows for each RID, however much happens', async () => {
+      const edge = asRid(`orn:koi-net.edge:${'0'.repeat(64)}`)
+      for (let round = 0; round < 10; round++) {
+        for (const rid of [A, OTHER_PEER, edge]) {
+          await test.put(bundleOf(rid, { round }), [PEER])
+          await test.put(bundleOf(rid, { round, again: true }), [PEER], 'UPDATE')
+          await test.forget(rid, [PEER])
+          await test.put(bundleOf(rid, { round, anew: true }), [PEER])
+        }
+      }
+      const [state] = await test.store.outboxState()
+      expect(state?.queued).toBeLessThanOrEqual(6)
+      expect(state?.oldestAt).toBe(START)
     })
 
     it('leaves a batch that is under way alone, and collapses it when it fails', async () => {
