@@ -1,6 +1,6 @@
 import { generateBundle, asRid, contentsOf, KOI_NET_NODE, storedContents } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import type { BackupManifest, NodeReply, StoredBundle } from '@koi-mcp/core'
+import type { BackupManifest, LapsedTarget, NodeReply, OutboxTargetState, StoredBundle } from '@koi-mcp/core'
 import type { NodeHappening, PublishingNode, ServiceNode } from '../src/index.ts'
 
 export const NODE_RID = asRid(`${KOI_NET_NODE.name}:fake+${'0'.repeat(64)}`)
@@ -25,6 +25,8 @@ export class FakeNode implements ServiceNode, PublishingNode {
   }
   readonly registry = { schemas: { names: ['DatasetMetadata'] } }
   bundles: StoredBundle[] = []
+  outbox: readonly OutboxTargetState[] = []
+  lapsed: readonly LapsedTarget[] = []
   readonly calls: unknown[][] = []
   failing: Error | undefined
   replies: (path: string, body: Uint8Array) => Promise<NodeReply> = () =>
@@ -48,7 +50,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
       return Promise.resolve({ total: 0, hits: [] })
     },
   }
-  readonly graph: ServiceNode['graph'] = {
+  readonly graph: { -readonly [K in keyof ServiceNode['graph']]: ServiceNode['graph'][K] } = {
     profile: () => undefined,
     nodes: () => [NODE_RID],
     edge: () => undefined,
@@ -60,7 +62,8 @@ export class FakeNode implements ServiceNode, PublishingNode {
   }
   readonly store: ServiceNode['store'] = {
     inboxState: () => Promise.resolve({ pending: 2, deadLetters: 1, nextDueAt: undefined }),
-    outboxState: () => Promise.resolve([]),
+    outboxState: () => Promise.resolve(this.outbox),
+    lapsedTargets: () => Promise.resolve(this.lapsed),
     lastChange: () => (this.failing === undefined ? Promise.resolve(1) : Promise.reject(this.failing)),
   }
 

@@ -4,6 +4,8 @@ import { text } from 'node:stream/consumers'
 import { Module } from '@nestjs/common'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BackupError, PublishError, SchemaError, silentLogger, StoreError } from '@koi-mcp/core'
+import { asRid } from '@koi-mcp/protocol'
+import type { Rid } from '@koi-mcp/protocol'
 import {
   BackupController,
   HealthModule,
@@ -242,9 +244,34 @@ describe('the knowledge API', () => {
       state: 'ready',
       degraded: [],
       counts: { total: 3, by_type: { 'orn:a.b': 3 } },
-      queues: { inbox: { pending: 2, dead_letters: 1 }, outbox: { queued: 0, targets: 0 } },
+      queues: {
+        inbox: { pending: 2, dead_letters: 1 },
+        outbox: { queued: 0, targets: 0, oldest_at: null, lapsed_targets: 0 },
+      },
       peers: [],
     })
+  })
+
+  it('tells whose events wait since when, and whose were given up', async () => {
+    const [slow, gone] = ['slow', 'gone'].map((name) => asRid(`orn:koi-net.node:${name}+${'1'.repeat(64)}`)) as [
+      Rid,
+      Rid,
+    ]
+    node.outbox = [{ target: slow, queued: 3, oldestAt: 60_000, failures: 2, lastError: 'away' }]
+    node.lapsed = [{ target: gone, lapsedAt: 120_000, resumed: false, lastError: 'gone' }]
+    node.graph.nodes = () => [NODE_RID, slow, gone]
+    const { queues, peers } = JSON.parse((await call('/api/status')).body) as {
+      queues: { outbox: unknown }
+      peers: unknown[]
+    }
+    expect(queues.outbox).toEqual({ queued: 3, targets: 1, oldest_at: '1970-01-01T00:01:00.000Z', lapsed_targets: 1 })
+    const peer = { node_type: 'unknown', base_url: null, edges: [] }
+    const waiting = { queued: 3, queued_since: '1970-01-01T00:01:00.000Z', failures: 2, last_error: 'away' }
+    const given = { queued: 0, queued_since: null, failures: 0, last_error: 'gone' }
+    expect(peers).toEqual([
+      { rid: slow, ...peer, ...waiting, lapsed_since: null },
+      { rid: gone, ...peer, ...given, lapsed_since: '1970-01-01T00:02:00.000Z' },
+    ])
   })
 
   it('streams events, and forgets a reader who goes', async () => {

@@ -59,19 +59,24 @@ export const CACHE_FUNCTIONS = `
       WHERE c.seq > _seq AND c.seq <= _up_to ORDER BY c.seq LIMIT _limit;
   END $$;
 
-  -- Kept as in core's change log: overtaken changes for 10,000 numbers, what is gone for seven days.
-  CREATE FUNCTION append_change(_at bigint, _seq bigint, _rid text, _event text, _origin text) RETURNS void
-  LANGUAGE plpgsql AS $$
+  -- Kept as in core's change log: overtaken changes for 10,000 numbers, what is gone for seven days (looked for at every fiftieth number).
+  CREATE FUNCTION prune_changes(_at bigint, _rids text[], _last bigint, _newest bigint) RETURNS void LANGUAGE plpgsql AS $$
   BEGIN
-    INSERT INTO changes VALUES (_seq, _rid, _event, _origin, _at);
-    DELETE FROM changes WHERE rid = _rid AND seq < _seq - 10000;
-    IF _seq % 50 = 0 THEN
+    DELETE FROM changes WHERE rid = ANY (_rids) AND seq < _newest - 10000;
+    IF _newest / 50 > _last / 50 THEN
       DELETE FROM changes WHERE seq IN (
         SELECT gone.seq FROM changes AS forgotten JOIN changes AS gone ON gone.rid = forgotten.rid AND gone.seq <= forgotten.seq
         WHERE forgotten.event_type = 'FORGET' AND forgotten.at < _at - 604800000
         ORDER BY forgotten.at LIMIT 500 FOR UPDATE OF gone SKIP LOCKED
       );
     END IF;
+  END $$;
+
+  CREATE FUNCTION append_change(_at bigint, _seq bigint, _rid text, _event text, _origin text) RETURNS void
+  LANGUAGE plpgsql AS $$
+  BEGIN
+    INSERT INTO changes VALUES (_seq, _rid, _event, _origin, _at);
+    PERFORM prune_changes(_at, ARRAY[_rid], _seq - 1, _seq);
   END $$;
 
   CREATE FUNCTION is_of_network(_rid text) RETURNS boolean LANGUAGE sql AS $$

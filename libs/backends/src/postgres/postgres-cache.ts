@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { cachedBundle, searchTerms, snippetOf, storedManifest } from '@koi-mcp/core'
 import type { CacheRow, Change, ListOptions, SearchOptions, SearchPage, StoredBundle } from '@koi-mcp/core'
 import type { EventType, Manifest, Rid } from '@koi-mcp/protocol'
@@ -10,13 +11,26 @@ const DEFAULT_LIMIT = 20
 export class PostgresCache {
   readonly #db: PostgresConnections
 
+  /** Asked for in this turn of the event loop: lanes worked off side by side each look at what is cached. */
+  #asked: Set<Rid> = new Set()
+  #answer: Promise<Map<Rid, StoredBundle>> | undefined
+
   constructor(db: PostgresConnections) {
     this.#db = db
   }
 
   async read(rid: Rid): Promise<StoredBundle | undefined> {
-    const row = await this.#db.get<CacheRow>(`SELECT ${COLUMNS} FROM cache WHERE rid = $1`, rid)
-    return row === undefined ? undefined : cachedBundle(row)
+    const answer = (this.#answer ??= nextTurn().then(() => this.#readAsked()))
+    this.#asked.add(rid)
+    return (await answer).get(rid)
+  }
+
+  async #readAsked(): Promise<Map<Rid, StoredBundle>> {
+    const rids = [...this.#asked]
+    this.#asked = new Set()
+    this.#answer = undefined
+    const rows = await this.#db.all<CacheRow>(`SELECT ${COLUMNS} FROM cache WHERE rid = ANY ($1)`, rids)
+    return new Map(rows.map((row) => [row.rid, cachedBundle(row)]))
   }
 
   async readMany(rids: readonly Rid[]): Promise<StoredBundle[]> {

@@ -6,6 +6,7 @@ import { DEAD_LETTER_FUNCTIONS } from './postgres-dead-letter-functions.ts'
 import { INBOX_FUNCTIONS } from './postgres-inbox-functions.ts'
 import { LEASE_FUNCTIONS } from './postgres-lease-functions.ts'
 import { OUTBOX_FUNCTIONS } from './postgres-outbox-functions.ts'
+import { SETTLE_FUNCTIONS } from './postgres-settle-functions.ts'
 import { TABLES } from './postgres-tables.ts'
 
 export interface Migration {
@@ -20,7 +21,7 @@ export interface Migration {
  */
 export const MIGRATIONS: readonly Migration[] = [
   { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS].join('\n'), oldest: 1 },
-  { sql: [LEASE_FUNCTIONS, BACKLOG_FUNCTIONS, DEAD_LETTER_FUNCTIONS].join('\n'), oldest: 1 },
+  { sql: [LEASE_FUNCTIONS, BACKLOG_FUNCTIONS, DEAD_LETTER_FUNCTIONS, SETTLE_FUNCTIONS].join('\n'), oldest: 1 },
 ]
 
 const FORMAT_TABLE =

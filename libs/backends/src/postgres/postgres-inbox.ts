@@ -5,6 +5,7 @@ import { ridTypeOf } from '@koi-mcp/protocol'
 import type { EventType, Rid } from '@koi-mcp/protocol'
 import { acceptArrivals, appendArrivals, lockLanes } from './postgres-arrivals.ts'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
+import { PostgresSettlements } from './postgres-settlements.ts'
 import { searchVector } from './search-vector.ts'
 import { theRow } from './the-row.ts'
 
@@ -15,10 +16,12 @@ const NOT_SETTLED = new Error('a node or an edge changed meanwhile')
 export class PostgresInbox {
   readonly #db: PostgresConnections
   readonly #clock: Clock | undefined
+  readonly #settlements: PostgresSettlements
 
   constructor(db: PostgresConnections, clock: Clock | undefined) {
     this.#db = db
     this.#clock = clock
+    this.#settlements = new PostgresSettlements(db, () => this.#now)
   }
 
   accept(
@@ -62,8 +65,14 @@ export class PostgresInbox {
   ): Promise<(port.Settled & { changed: boolean }) | undefined> {
     const sql = `SELECT settled, changed, more
       FROM settle_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::tsvector, $12, $13, $14, $15)`
+    const columns = changeColumns(change)
+    if (!isOfNetwork(lease) && emissions.arrivals.length + emissions.sends.length === 0) {
+      const { outcome, ...answer } = await this.#settlements.settle({ lease, place, change: columns, targets, asOf })
+      if (outcome !== 'refused') return outcome === 'done' ? answer : undefined
+      // Alone, it is told why.
+    }
     const inline = await this.#inlineEvent(lease, place, targets, change)
-    const values = [...this.#leaseOf(lease), place, ...changeColumns(change), targets, ...inline, asOf]
+    const values = [...this.#leaseOf(lease), place, ...columns, targets, ...inline, asOf]
     try {
       return await this.#step(lease, emissions, async (queries) => {
         const row = await queries.get<{ settled: boolean; changed: boolean; more: boolean }>(sql, ...values)
@@ -167,12 +176,12 @@ export class PostgresInbox {
    * could change what is read: where it no longer holds the lane, the step that comes next fails.
    */
   async #inlineEvent(
-    { lane }: port.LaneLease,
+    lease: port.LaneLease,
     place: number,
     targets: readonly Rid[],
     change?: port.CacheChange,
   ): Promise<[boolean, string | null]> {
-    if (targets.length === 0 || !(lane === NETWORK_LANE || lane.startsWith('orn:koi-net.'))) return [false, null]
+    if (targets.length === 0 || !isOfNetwork(lease)) return [false, null]
     const row = await this.#db.get<{
       rid: Rid
       event_type: EventType | null
@@ -199,6 +208,11 @@ export class PostgresInbox {
   get #now(): number | null {
     return this.#clock === undefined ? null : Math.trunc(this.#clock())
   }
+}
+
+/** Of nodes and edges, those that were told of without their contents too; any other lane is its RID. */
+function isOfNetwork({ lane }: port.LaneLease): boolean {
+  return lane === NETWORK_LANE || lane.startsWith('orn:koi-net.')
 }
 
 /** An error's text may hold anything; Postgres has no room for this one character. */

@@ -10,8 +10,9 @@ export type Delivered =
   | { readonly kind: 'smaller'; readonly error: string }
   | { readonly kind: 'failed'; readonly error: string }
 
-export interface DeliveryAttemptOptions {
+export interface BroadcastOptions {
   readonly client: Pick<PeerClient, 'broadcastEvents'>
+  /** Text of a NEW event with our own profile, put in front when a peer says that it does not know us. */
   readonly ownProfileEvent: () => Promise<string>
   readonly log: Logger
 }
@@ -25,16 +26,16 @@ const FAILURES_THAT_ACCUSE_AN_EVENT = 3
  * is left; when the peer refuses that alone, takes an empty envelope and refuses it again, the event is given up and said so in the log.
  */
 export class DeliveryAttempt {
-  readonly #options: DeliveryAttemptOptions
+  readonly #options: BroadcastOptions
   /** Events to take next; undefined = as many as usual. */
   limit: number | undefined
 
-  constructor(options: DeliveryAttemptOptions) {
+  constructor(options: BroadcastOptions) {
     this.#options = options
   }
 
   async send(batch: DeliveryBatch): Promise<Delivered> {
-    const error = await this.#broadcast(batch.target, batch.eventTexts)
+    const error = await broadcast(batch.target, batch.eventTexts, this.#options)
     if (error === undefined) {
       this.limit = this.limit === undefined ? undefined : this.limit * 2
       return { kind: 'delivered' }
@@ -44,10 +45,10 @@ export class DeliveryAttempt {
       this.limit = Math.ceil(batch.eventTexts.length / 2)
       return { kind: 'smaller', error: error.message }
     }
-    const emptyRefused = await this.#broadcast(batch.target, [])
+    const emptyRefused = await broadcast(batch.target, [], this.#options)
     if (emptyRefused !== undefined) return { kind: 'failed', error: error.message }
     // A peer that came back in between took the empty envelope for that reason, and takes the event as well.
-    const again = await this.#broadcast(batch.target, batch.eventTexts)
+    const again = await broadcast(batch.target, batch.eventTexts, this.#options)
     if (again === undefined) return { kind: 'delivered' }
     if (!mayBeOneEvent(again, batch.failures)) return { kind: 'failed', error: again.message }
     const [rid] = batch.rids
@@ -58,22 +59,26 @@ export class DeliveryAttempt {
     })
     return { kind: 'delivered' }
   }
+}
 
-  async #broadcast(target: Rid, eventTexts: readonly string[]): Promise<PeerError | undefined> {
-    const { client, ownProfileEvent, log } = this.#options
+/** Sends events, and an introduction before them where the peer does not know us. Answers what went wrong. */
+export async function broadcast(
+  target: Rid,
+  eventTexts: readonly string[],
+  { client, ownProfileEvent, log }: BroadcastOptions,
+): Promise<PeerError | undefined> {
+  try {
     try {
-      try {
-        await client.broadcastEvents(target, eventTexts)
-      } catch (error) {
-        if (!(error instanceof PeerError) || error.code !== 'UNKNOWN_NODE') throw error
-        log.info('the peer does not know us, introducing ourselves', { peer: target })
-        await client.broadcastEvents(target, [await ownProfileEvent(), ...eventTexts])
-      }
-      return undefined
+      await client.broadcastEvents(target, eventTexts)
     } catch (error) {
-      if (error instanceof PeerError) return error
-      throw error
+      if (!(error instanceof PeerError) || error.code !== 'UNKNOWN_NODE') throw error
+      log.info('the peer does not know us, introducing ourselves', { peer: target })
+      await client.broadcastEvents(target, [await ownProfileEvent(), ...eventTexts])
     }
+    return undefined
+  } catch (error) {
+    if (error instanceof PeerError) return error
+    throw error
   }
 }
 

@@ -414,18 +414,52 @@ describe('DeliveryWorker', () => {
     expect(await store.outboxState()).toHaveLength(2_500)
   })
 
-  it('drops what has waited seven days for a stranger, and nothing else', async () => {
-    const { store, worker, peers, graph, clock } = await setup(1)
-    const [{ server, identity }] = peers
+  it('drops what has waited seven days for a stranger, and lets those lapse whom it knows, once they were called', async () => {
+    const { store, worker, peers, graph, clock, log } = await setup(2)
+    const [{ server, identity }, other] = peers
     server.answer = () => ({ status: 503, body: '' })
     const partial = testIdentity('partial')
     graph.observe(partial.rid, nodeProfileContents(partial.profile))
-    const targets = [identity.rid, partial.rid, testIdentity('stranger').rid]
+    const targets = [identity.rid, partial.rid, testIdentity('stranger').rid, other!.identity.rid]
     await announce(store, testBundle('1'), targets)
     clock.now += 7 * 24 * 3_600_000
     worker.start()
-    await until(async () => (await store.outboxState()).length === 2)
-    expect((await store.outboxState()).map(({ target }) => target).sort()).toEqual(targets.slice(0, 2).sort())
+    const lapsed = async () => (await store.lapsedTargets()).map(({ target }) => target)
+    await until(async () => (await store.outboxState()).length === 1)
+    expect(received(other!)).toEqual([news('1')])
+    expect(await lapsed()).toEqual([partial.rid])
+    await until(async () => (await store.outboxState())[0]?.failures === 1)
+    clock.now += 60_000
+    await until(async () => (await store.outboxState()).length === 0)
+    expect(await lapsed()).toEqual([identity.rid, partial.rid].sort())
+    const gaveUp = log.lines
+      .filter(({ message }) => message.startsWith('gave up'))
+      .map(({ fields }) => fields?.['peer'])
+    expect(gaveUp).toEqual([partial.rid, identity.rid])
+  })
+
+  it('says once that events wait long, and once that they do not any more', async () => {
+    const { store, worker, peers, clock, log } = await setup(1, { retentionMs: 100_000_000 })
+    const [{ server, identity }] = peers
+    server.answer = () => ({ status: 503, body: '' })
+    await announce(store, testBundle('1'), [identity.rid])
+    const said = (start: string) => log.lines.filter(({ message }) => message.startsWith(start))
+    const failures = async () => (await store.outboxState())[0]?.failures ?? 0
+    clock.now += 3_599_999
+    worker.start()
+    await until(async () => (await failures()) === 1)
+    expect(said('events wait long')).toEqual([])
+    // Each look comes in front of the next try.
+    for (const tries of [2, 3]) {
+      clock.now += 60_000
+      await until(async () => (await failures()) === tries)
+    }
+    expect(said('events wait long')).toMatchObject([{ fields: { peer: identity.rid, count: 1 } }])
+    server.answer = () => OK
+    clock.now += 60_000
+    await until(async () => (await store.outboxState()).length === 0)
+    clock.now += 60_000
+    await until(() => said('nothing waits long').length === 1)
   })
 
   it('[HS-2] waits until what a handshake gives rise to is all there, and sends it in one envelope', async () => {

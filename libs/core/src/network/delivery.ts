@@ -4,10 +4,11 @@ import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
 import { PeerList } from '../security/peer-list.ts'
 import { NETWORK_LANE } from '../store/node-store.ts'
-import type { DeliveryBatch, DueTarget, NodeStore, OutboxTargetState } from '../store/node-store.ts'
+import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
 import type { AddressBook } from './address-book.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
 import type { BackoffOptions } from './backoff.ts'
+import { Backlogs } from './backlogs.ts'
 import { DeliveryAttempt } from './delivery-attempt.ts'
 import type { Delivered } from './delivery-attempt.ts'
 import type { PeerClient } from './peer-client.ts'
@@ -21,6 +22,7 @@ type DeliveryStore = Pick<
   | 'deliveriesDone'
   | 'deliveriesFailed'
   | 'dropDeliveries'
+  | 'lapseDeliveries'
   | 'outboxState'
   | 'laneBusy'
   | 'onWake'
@@ -46,6 +48,8 @@ export interface DeliveryOptions {
   readonly concurrency?: number
   /** The client's, in milliseconds; default 30 s. A batch is held for as long as all calls that are made for it may take. */
   readonly requestTimeoutMs?: number | undefined
+  /** How long events wait for a node that does not take them (`network.delivery_retention`); default 7 days. */
+  readonly retentionMs?: number | undefined
   /** How long events are kept for a node that we do not know; default 7 days. */
   readonly unknownTargetMs?: number
   /** For how many such nodes; default 10,000. */
@@ -68,6 +72,7 @@ const PAGE = 1_000
 export class DeliveryWorker {
   readonly #options: DeliveryOptions
   readonly #backoff: BackoffOptions
+  readonly #backlogs: Backlogs
   readonly #owner = `delivery-${crypto.randomUUID()}`
   readonly #inFlight = new Map<Rid, Promise<void>>()
   /** Those of them that failed before: a quarter at most, for they may hang again until they time out. */
@@ -82,6 +87,7 @@ export class DeliveryWorker {
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+    this.#backlogs = new Backlogs(options)
     this.#backoff = options.backoff ?? DEFAULT_BACKOFF
   }
 
@@ -121,8 +127,8 @@ export class DeliveryWorker {
     while (!signal.aborted) {
       try {
         if (clock() >= nextSweep) {
-          await this.#forgetStale()
-          nextSweep = clock() + 60_000
+          for (const target of await this.#backlogs.sweep()) this.#reportedUnknown.delete(target)
+          nextSweep = clock() + this.#backlogs.everyMs
         }
         await this.#startDue(signal)
         const next = await store.nextDeliveryAt()
@@ -238,31 +244,6 @@ export class DeliveryWorker {
     if (this.#met.has(target) && this.#met.get(target) === profile) return
     const until = performance.now() + handshakeWaitMs
     while (performance.now() < until && !signal.aborted && (await store.laneBusy(NETWORK_LANE))) await sleep(10, signal)
-  }
-
-  /** Nodes that went may come back, and hear then that their edges are gone; but not all of an endless stream. */
-  async #forgetStale(): Promise<void> {
-    const { store, graph, addressOf, peers, log, clock } = this.#options
-    const { unknownTargetMs = 7 * 24 * 3_600_000, maxUnknownTargets = 10_000 } = this.#options
-    const unknown: OutboxTargetState[] = []
-    for (const state of await store.outboxState()) {
-      const { target, queued } = state
-      if (peers?.has(target) === false) {
-        await store.dropDeliveries(target)
-        log.warn('dropped what was queued for a node that is not listed', { peer: target, count: queued })
-      } else if (graph.profile(target) === undefined && addressOf(target) === undefined) unknown.push(state)
-    }
-    const youngestFirst = unknown.sort((one, other) => other.oldestAt - one.oldestAt)
-    const stale = youngestFirst.filter(
-      ({ oldestAt }, index) => index >= maxUnknownTargets || clock() - oldestAt >= unknownTargetMs,
-    )
-    for (const { target } of stale) {
-      await store.dropDeliveries(target)
-      this.#reportedUnknown.delete(target)
-    }
-    if (stale.length === 0) return
-    const fields = { peer: stale[0]?.target, count: stale.length }
-    log.warn('dropped what waited too long for unknown nodes, or for too many of them', fields)
   }
 }
 

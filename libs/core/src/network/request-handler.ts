@@ -78,6 +78,8 @@ export interface RequestDeps {
   readonly listings?: Pick<RidListings, 'of'> | undefined
   /** Reads large requests elsewhere; absent, all are read in this thread. */
   readonly reader?: Pick<RequestReader, 'read'> | undefined
+  /** Told of each node that calls, once it is clear that it is that node. */
+  readonly onCall?: ((source: Rid) => void) | undefined
   /** Who may call, and about what; default: anyone, about anything. */
   readonly peers?: PeerList | undefined
 }
@@ -147,6 +149,8 @@ async function answer(
     deps.log.info('refused a node that is not listed', { peer: source, path })
     return detailReply(403, 'This node answers only those that are listed in its security.peer_types')
   }
+
+  deps.onCall?.(source)
 
   const context: ServiceContext = { ...deps, peers, source }
   const signed = (reply: ResponsePayload): NodeReply => signedReply(payloadText(reply), context)

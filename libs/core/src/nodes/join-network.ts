@@ -35,7 +35,8 @@ export async function joinNetwork(options: JoinOptions): Promise<readonly Promis
     }
   }
   const isPartial = identity.profile.node_type === 'PARTIAL'
-  return [parts.farewells.sayAll(signal), meetFirstContact(options), ...(isPartial ? [parts.poller.run(signal)] : [])]
+  const polling = isPartial ? [parts.poller.run(signal)] : []
+  return [parts.farewells.sayAll(signal), meetFirstContact(options), parts.returns.run(signal), ...polling]
 }
 
 /** What this node wants may have changed since its last start. */

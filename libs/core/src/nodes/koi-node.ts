@@ -209,8 +209,10 @@ export class KoiNode {
     const running = this.#running
     if (running === undefined) return unavailableReply('This node is starting or stopping, try again', 1)
     const { identity, store, parts } = running
-    const { graph, reader, listings } = parts
-    const deps = { identity, store, graph, reader, listings, peers: this.#peers, log: this.#log, clock: this.#steady }
+    const { graph, reader, listings, returns } = parts
+    const [peers, log, clock] = [this.#peers, this.#log, this.#steady]
+    const onCall = (source: Rid): void => returns.met(source)
+    const deps = { identity, store, graph, reader, listings, peers, log, clock, onCall }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)

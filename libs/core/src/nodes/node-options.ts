@@ -49,6 +49,8 @@ export interface NetworkOptions {
   readonly maxRetries?: number | undefined
   /** Each wait is this many times the one before; default 1.5. */
   readonly backoffFactor?: number | undefined
+  /** How long what a subscriber does not take is kept for it, in milliseconds; default 7 days. */
+  readonly deliveryRetentionMs?: number | undefined
   /** How often a partial node polls, in milliseconds; default 5,000. */
   readonly pollIntervalMs?: number | undefined
   /** How far in the future what other nodes tell may be dated, in milliseconds; default a day. */

@@ -21,6 +21,7 @@ import { IntroducingClient } from '../network/introducing-client.ts'
 import { Poller } from '../network/poller.ts'
 import { ProfileEvents } from '../network/profile-events.ts'
 import { RequestReader } from '../network/request-reader.ts'
+import { Returns } from '../network/returns.ts'
 import { RidListings } from '../network/rid-listings.ts'
 import { Resolver } from '../network/resolver.ts'
 import type { HandlerChain } from '../pipeline/handler-chain.ts'
@@ -105,19 +106,24 @@ export function assembleNode(material: NodeMaterial) {
     maxAttempts,
     backoffFactor,
   })
-  const delivery = new DeliveryWorker({
+  const outgoing = {
     store,
     client: faults === undefined ? direct : clientWithFaults(direct, faults),
     graph,
     addressOf,
     peers,
-    maxUnknownTargets: network.maxNodes,
+    retentionMs: network.deliveryRetentionMs,
     ownProfileEvent: () => profileEvents.introduction(),
-    requestTimeoutMs: network.requestTimeoutMs,
     log,
     clock: steady,
+  }
+  const delivery = new DeliveryWorker({
+    ...outgoing,
+    maxUnknownTargets: network.maxNodes,
+    requestTimeoutMs: network.requestTimeoutMs,
     backoff,
   })
+  const returns = new Returns({ ...outgoing, identity })
   const handshaker = new Handshaker({ client: direct, profileEvents, graph, store, log, clock: steady, backoff })
   const poller = new Poller({
     self,
@@ -147,6 +153,7 @@ export function assembleNode(material: NodeMaterial) {
     resolver,
     inbox,
     delivery,
+    returns,
     handshaker,
     poller,
     adapterRunner,

@@ -32,6 +32,7 @@ describe('loadSettings', () => {
         max_retries: 3,
         backoff_factor: 1.5,
         max_clock_skew: 86400,
+        delivery_retention: 604800,
         max_nodes: 10000,
       },
       persistence: { storage_type: 'file', storage_path: '.koi/storage', durability: 'full' },

@@ -22,6 +22,7 @@ export function nodeOptions(
       requestTimeoutMs: network.request_timeout * 1000,
       maxRetries: network.max_retries,
       backoffFactor: network.backoff_factor,
+      deliveryRetentionMs: network.delivery_retention * 1000,
       maxNodes: network.max_nodes,
       maxClockSkewMs: network.max_clock_skew * 1000,
     },

@@ -103,6 +103,11 @@ export class NetworkSettings {
   @Must('be a number of seconds from 1 to 31536000 (a year)', isNumber(1, 31_536_000))
   max_clock_skew = 86_400
 
+  /** How long what a subscriber does not take is kept for it. One that is back later is told the state of then. */
+  @Setting('number', '604800')
+  @Must('be a number of seconds from 1 to 31536000 (a year)', isNumber(1, 31_536_000))
+  delivery_retention = 604_800
+
   /** Foreign nodes that are taken in; the first contact and listed ones always are. */
   @Setting('number', '10000')
   @Must('be a whole number from 1 to 1000000', isInteger(1, 1_000_000))

@@ -1,3 +1,4 @@
+import type { LapsedTarget, OutboxTargetState } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
 import { lostDependencies } from '../health/lost-dependencies.ts'
 import type { Service } from '../service/service.ts'
@@ -13,8 +14,12 @@ interface PeerStatus {
     readonly rid_types: readonly string[]
   }[]
   readonly queued: number
+  /** Since when the oldest of it waits; ISO 8601, UTC. */
+  readonly queued_since: string | null
   readonly failures: number
   readonly last_error: string | null
+  /** Since when its events are given up (`network.delivery_retention`): when it is back it is told the state of then. */
+  readonly lapsed_since: string | null
 }
 
 /** The body of `GET /api/status`. */
@@ -29,17 +34,23 @@ export interface ServiceStatus {
   readonly counts: { readonly total: number; readonly by_type: Readonly<Record<string, number>> }
   readonly queues: {
     readonly inbox: { readonly pending: number; readonly dead_letters: number }
-    readonly outbox: { readonly queued: number; readonly targets: number }
+    readonly outbox: {
+      readonly queued: number
+      readonly targets: number
+      readonly oldest_at: string | null
+      readonly lapsed_targets: number
+    }
   }
   readonly peers: readonly PeerStatus[]
 }
 
 export async function serviceStatus(service: Service): Promise<ServiceStatus> {
   const { node, role, version, readiness } = service
-  const [counts, inbox, outbox, degraded] = await Promise.all([
+  const [counts, inbox, outbox, lapsed, degraded] = await Promise.all([
     node.knowledge.countByType(),
     node.store.inboxState(),
     node.store.outboxState(),
+    node.store.lapsedTargets(),
     lostDependencies(service),
   ])
   const others = node.graph.nodes().filter((rid) => rid !== node.identity.rid)
@@ -58,22 +69,30 @@ export async function serviceStatus(service: Service): Promise<ServiceStatus> {
     },
     queues: {
       inbox: { pending: inbox.pending, dead_letters: inbox.deadLetters },
-      outbox: { queued: sum(outbox.map(({ queued }) => queued)), targets: outbox.length },
+      outbox: {
+        queued: sum(outbox.map(({ queued }) => queued)),
+        targets: outbox.length,
+        oldest_at: isoOf(outbox.reduce((oldest, { oldestAt }) => Math.min(oldest, oldestAt), Infinity)),
+        lapsed_targets: lapsed.length,
+      },
     },
     peers: others.map((rid) =>
       peerStatus(
         service,
         rid,
         outbox.find(({ target }) => target === rid),
+        lapsed.find(({ target }) => target === rid),
       ),
     ),
   }
 }
 
-type Delivery =
-  { readonly queued: number; readonly failures: number; readonly lastError?: string | undefined } | undefined
-
-function peerStatus({ node: { graph, identity } }: Service, rid: Rid, delivery: Delivery): PeerStatus {
+function peerStatus(
+  { node: { graph, identity } }: Service,
+  rid: Rid,
+  waiting: OutboxTargetState | undefined,
+  lapsed: LapsedTarget | undefined,
+): PeerStatus {
   const profile = graph.profile(rid)
   const between = graph
     .edgesOf(rid)
@@ -87,8 +106,14 @@ function peerStatus({ node: { graph, identity } }: Service, rid: Rid, delivery: 
       status: edge.status,
       rid_types: edge.rid_types,
     })),
-    queued: delivery?.queued ?? 0,
-    failures: delivery?.failures ?? 0,
-    last_error: delivery?.lastError ?? null,
+    queued: waiting?.queued ?? 0,
+    queued_since: isoOf(waiting?.oldestAt),
+    failures: waiting?.failures ?? 0,
+    last_error: waiting?.lastError ?? lapsed?.lastError ?? null,
+    lapsed_since: isoOf(lapsed?.lapsedAt),
   }
+}
+
+function isoOf(ms = Infinity): string | null {
+  return ms === Infinity ? null : new Date(ms).toISOString()
 }
