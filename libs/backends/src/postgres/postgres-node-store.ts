@@ -275,6 +275,10 @@ export class PostgresNodeStore implements core.NodeStore {
     return this.#values.set(key, value)
   }
 
+  claimValue(key: string, value: string): Promise<string> {
+    return this.#values.claim(key, value)
+  }
+
   listValues(prefix: string): Promise<ReadonlyMap<string, string>> {
     return this.#values.list(prefix)
   }
