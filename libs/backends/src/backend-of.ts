@@ -1,5 +1,6 @@
 import type { NodeOptions } from '@koi-mcp/core'
 import { openPostgresStore } from './postgres/open-postgres-store.ts'
+import { openRedisStore } from './redis/open-redis-store.ts'
 
 /** What is read of a service's settings; `KoiMcpSettings` of `@koi-mcp/platform` fits it. */
 export interface BackendSettings {
@@ -23,8 +24,10 @@ export function backendOf({ node, persistence }: BackendSettings): Pick<NodeOpti
       const url = persistence.postgres_url ?? ''
       return { openStore: (context) => openPostgresStore({ url, schema: namespace, ...context }) }
     }
-    case 'redis':
-      return { openStore: () => Promise.reject(new Error('a store on Redis is not in this release yet')) }
+    case 'redis': {
+      const url = persistence.redis_url ?? ''
+      return { openStore: (context) => openRedisStore({ url, namespace, ...context }) }
+    }
   }
 }
 

@@ -246,7 +246,7 @@ export class SharedNodeStore implements core.NodeStore {
   }
 
   claimValue(key: string, value: string): Promise<string> {
-    return this.#values.claim(key, value)
+    return this.#parts.values.claim(key, value)
   }
 
   listValues(prefix: string): Promise<ReadonlyMap<string, string>> {

@@ -126,7 +126,6 @@ const isNamespace = (value: unknown) => isText(value) && /^koi_[a-z0-9_]{1,59}$/
 export class PersistenceSettings {
   /** `file`: one process a node, in a folder. `postgres`, `redis`: any number of processes of one node share a server. */
   @Setting('text', 'postgres')
-  @Must('be file or postgres: redis is not in this release yet', (value) => value !== 'redis')
   @Must('be file, redis or postgres', isOneOf(['file', 'redis', 'postgres']))
   storage_type: 'file' | 'redis' | 'postgres' = 'file'
 
