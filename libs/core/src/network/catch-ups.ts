@@ -1,9 +1,9 @@
 import type { Rid } from '@koi-mcp/protocol'
+import { LeaseLostError } from '../store/node-store.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
 import type { BackoffOptions } from './backoff.ts'
 import { catchUp } from './catch-up.ts'
 import type { CatchUpOptions } from './catch-up.ts'
-import { LeaseLostError } from '../store/node-store.ts'
 import { PeerError } from './peer-client.ts'
 
 export interface CatchUpsOptions extends CatchUpOptions {
