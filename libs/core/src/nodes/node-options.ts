@@ -3,6 +3,8 @@ import type { DomainExtension } from '../domain/domain-extension.ts'
 import type { Faults } from '../fault-points.ts'
 import type { Logger } from '../logger.ts'
 import type { AuthorityMode } from '../security/authority.ts'
+import type { NodeStore } from '../store/node-store.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
 
 /** What an application says to embed a node. */
 export interface NodeOptions {
@@ -32,12 +34,25 @@ export interface NodeOptions {
   readonly listen?: boolean | undefined
   readonly network?: NetworkOptions | undefined
   readonly security?: SecurityOptions | undefined
+  /**
+   * Brings what wakes the processes of this node for work, such as `openBullQueue` of `@koi-mcp/backends`; default: the store's own wake-ups. The node
+   * closes it.
+   */
+  readonly openQueue?: ((context: QueueContext) => WorkQueue) | undefined
+  /** Pieces of knowledge that this process works on side by side; default 128. */
+  readonly lanesAtOnce?: number | undefined
   /** `full` (default): acknowledged survives the loss of power. `normal`: it survives the end of the process. */
   readonly durability?: 'full' | 'normal' | undefined
   readonly log?: Logger | undefined
   readonly clock?: Clock | undefined
   /** For tests: called at the named points of an event's way through the node, where it may end the process, throw or wait. */
   readonly faults?: Faults | undefined
+}
+
+/** What a queue is opened with. */
+export interface QueueContext {
+  readonly store: Pick<NodeStore, 'onWake'>
+  readonly log: Logger
 }
 
 export interface NetworkOptions {
