@@ -110,6 +110,7 @@ describe('the inbox worker', () => {
     worker.start()
     await until(() => queue.handedOn.length === 1)
     const room = queue.taker.room()
+    await turns(1)
     const stopped = worker.stop()
     await room
     expect(() => queue.taker).toThrow('nobody takes work')
