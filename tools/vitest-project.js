@@ -33,6 +33,7 @@ export const project = (name, test = {}) =>
       environment: 'node',
       testTimeout: 60_000,
       hookTimeout: 60_000,
+      expect: { poll: { timeout: 50_000 } },
       ...test,
     },
   })

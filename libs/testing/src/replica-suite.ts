@@ -454,7 +454,7 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
         })
       const heard = Promise.all([inboxOf(one), inboxOf(other)])
       await one.accept([arrivalOf(bundleOf(dataset('a')))])
-      const late = sleep(5000, 'nothing was heard', { ref: false })
+      const late = sleep(50_000, 'nothing was heard', { ref: false })
       expect(await Promise.race([heard, late])).toEqual([
         { inbox: true, elsewhere: false },
         { inbox: true, elsewhere: true },
@@ -469,7 +469,7 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       await one.close()
       expect((await takeLane(other, 'w', LEASE_MS))?.lane).toBe(dataset('a'))
       expect(await other.takeLease('work', 'other', LEASE_MS)).toBeDefined()
-      const late = sleep(5000, 'nothing was heard', { ref: false })
+      const late = sleep(50_000, 'nothing was heard', { ref: false })
       expect(await Promise.race([heard, late])).toEqual({ changes: true, inbox: true, outbox: true })
     })
   })
