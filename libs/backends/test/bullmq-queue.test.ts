@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { WorkKind } from '@koi-mcp/core'
 import { openBullQueue } from '../src/index.ts'
 import { QueueUser, until } from './queue-user.ts'
 import { asked, testNamespaces, url } from './test-namespaces.ts'
@@ -14,18 +15,20 @@ describe.skipIf(url === '')('processes that BullMQ wakes', () => {
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((user) => user.close()))
   })
+  /** How many jobs were asked for. */
+  const added = (namespace: string, kind: WorkKind = 'lanes') =>
+    asked(async (redis) => Number(await redis.get(`{${namespace}}:work:${kind}:id`)))
   /** Two processes of a node for which there is nothing to do. */
   const two = async () => {
     const namespace = namespaces()
     const users = [new QueueUser(url, namespace), new QueueUser(url, namespace)] as const
     opened.push(...users)
-    for (const { queue } of users) await until(() => queue.state === 'up')
+    // Each of them asks that there be looked for both, once it has found Redis.
+    await until(async () => (await added(namespace)) >= 2 && (await added(namespace, 'deliveries')) >= 2)
     await users[0].settled()
     for (const { looks } of users) looks.length = 0
     return { one: users[0], other: users[1], namespace }
   }
-  /** How many jobs were asked for. */
-  const added = (namespace: string) => asked(async (redis) => Number(await redis.get(`{${namespace}}:work:lanes:id`)))
   /** Gives work until this one holds a job. */
   const untilHolds = (user: QueueUser) =>
     until(() => {
@@ -70,7 +73,8 @@ describe.skipIf(url === '')('processes that BullMQ wakes', () => {
     const looks = one.looks.length + other.looks.length
     for (const user of [one, other]) user.empty()
     await one.settled()
-    expect(one.looks.length + other.looks.length - looks).toBe(1)
+    // The one that waited, and what may have been gathered meanwhile.
+    expect([1, 2]).toContain(one.looks.length + other.looks.length - looks)
   })
 
   it('keep their hands off wake-ups that they have no room for, and hand on what they leave', async () => {
