@@ -1,4 +1,5 @@
 import type { NodeOptions } from '@koi-mcp/core'
+import { openBullQueue } from './bullmq/bull-queue.ts'
 import { openPostgresStore } from './postgres/open-postgres-store.ts'
 import { openRedisStore } from './redis/open-redis-store.ts'
 
@@ -14,19 +15,25 @@ export interface BackendSettings {
   readonly queue: { readonly queue_type: 'store' | 'bullmq'; readonly redis_url?: string | undefined }
 }
 
-/** The options of a node by which its processes share a store, as the settings choose; none for a node of one process, with its store in a file. */
-export function backendOf({ node, persistence }: BackendSettings): Pick<NodeOptions, 'openStore'> {
+/** The options of a node by which its processes share a store and wake each other, as the settings choose; none for a node of one process, with its store in a file. */
+export function backendOf(settings: BackendSettings): Pick<NodeOptions, 'openStore' | 'openQueue'> {
+  const { node, persistence, queue } = settings
   const namespace = persistence.namespace ?? namespaceOf(node.name)
+  const queueUrl = queue.redis_url ?? persistence.redis_url ?? ''
+  const waking: Pick<NodeOptions, 'openQueue'> =
+    queue.queue_type === 'store'
+      ? {}
+      : { openQueue: (context) => openBullQueue({ url: queueUrl, namespace, ...context }) }
   switch (persistence.storage_type) {
     case 'file':
       return {}
     case 'postgres': {
       const url = persistence.postgres_url ?? ''
-      return { openStore: (context) => openPostgresStore({ url, schema: namespace, ...context }) }
+      return { ...waking, openStore: (context) => openPostgresStore({ url, schema: namespace, ...context }) }
     }
     case 'redis': {
       const url = persistence.redis_url ?? ''
-      return { openStore: (context) => openRedisStore({ url, namespace, ...context }) }
+      return { ...waking, openStore: (context) => openRedisStore({ url, namespace, ...context }) }
     }
   }
 }

@@ -183,7 +183,7 @@ export class SharedNodeStore implements core.NodeStore {
     return this.#parts.cache.lastChange()
   }
 
-  onWake(listener: (wake: Readonly<core.Wake>) => void): () => void {
+  onWake(listener: Parameters<core.NodeStore['onWake']>[0]): () => void {
     return this.#wakes.onWake(listener)
   }
 

@@ -25,6 +25,8 @@ import { Subscriptions } from '../pipeline/subscriptions.ts'
 import { PeerList } from '../security/peer-list.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
+import { storeQueue } from '../store/work-queue.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
 import { joinNetwork } from './join-network.ts'
@@ -47,6 +49,7 @@ interface Running {
   readonly identity: NodeIdentity
   readonly store: NodeStore
   readonly copyStore: CopyStore | undefined
+  readonly queue: WorkQueue
   readonly parts: NodeParts
   readonly server: HttpServer | undefined
   background: readonly Promise<void>[]
@@ -123,6 +126,9 @@ export class KoiNode {
   }
   get store(): NodeStore {
     return this.#run().store
+  }
+  get queue(): WorkQueue {
+    return this.#run().queue
   }
   get graph(): NodeGraph {
     return this.#run().parts.graph
@@ -287,9 +293,13 @@ export class KoiNode {
         steady,
         log,
       })
+      const { openQueue = (context) => storeQueue(context.store), lanesAtOnce } = this.#options
+      const queue = openQueue({ store, log })
       const parts = assembleNode({
         identity,
         store,
+        queue,
+        lanesAtOnce,
         handlers: this.handlers,
         adapters: [...this.adapters.values()],
         firstContact: firstContactOf(this.#options),
@@ -303,7 +313,7 @@ export class KoiNode {
         onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, clock())),
         onChange: (change) => this.#tell(this.#changeListeners, () => change),
       })
-      const running: Running = { identity, store, copyStore, parts, server, background: [] }
+      const running: Running = { identity, store, copyStore, queue, parts, server, background: [] }
       this.#running = running
       try {
         await parts.graph.load(store)
@@ -368,7 +378,10 @@ export class KoiNode {
     this.#log.info('node stopped', { rid: running.identity.rid })
   }
 
-  async #close({ parts, server, store, background }: Running, { graceMs = 5_000 }: StopOptions = {}): Promise<void> {
+  async #close(
+    { parts, server, store, queue, background }: Running,
+    { graceMs = 5_000 }: StopOptions = {},
+  ): Promise<void> {
     const drained = Promise.all([server?.close(), parts.inbox.stop(), parts.delivery.stop()])
     await within(graceMs, drained)
     this.#stopping.abort()
@@ -381,7 +394,7 @@ export class KoiNode {
     this.#running = undefined
     await parts.reader.close()
     await parts.http.close()
-    await store.close()
+    await store.close().finally(() => queue.close())
   }
 }
 

@@ -4,6 +4,7 @@ import type { Faults } from '../fault-points.ts'
 import type { Logger } from '../logger.ts'
 import type { AuthorityMode } from '../security/authority.ts'
 import type { NodeStore } from '../store/node-store.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
 
 /** What an application says to embed a node. */
 export interface NodeOptions {
@@ -40,6 +41,13 @@ export interface NodeOptions {
   readonly listen?: boolean | undefined
   readonly network?: NetworkOptions | undefined
   readonly security?: SecurityOptions | undefined
+  /**
+   * Brings what wakes the processes of this node for work, such as `openBullQueue` of `@koi-mcp/backends`; default: the store's own wake-ups. The node
+   * closes it.
+   */
+  readonly openQueue?: ((context: QueueContext) => WorkQueue) | undefined
+  /** Pieces of knowledge that this process works on side by side; default 128. */
+  readonly lanesAtOnce?: number | undefined
   /** `full` (default): acknowledged survives the loss of power. `normal`: it survives the end of the process. */
   readonly durability?: 'full' | 'normal' | undefined
   readonly log?: Logger | undefined
@@ -51,6 +59,12 @@ export interface NodeOptions {
 /** What a store is opened with. */
 export interface StoreContext {
   readonly durability: 'full' | 'normal'
+  readonly log: Logger
+}
+
+/** What a queue is opened with. */
+export interface QueueContext {
+  readonly store: Pick<NodeStore, 'onWake'>
   readonly log: Logger
 }
 

@@ -30,6 +30,7 @@ import type { AppliedKnowledge } from '../pipeline/pipeline.ts'
 import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
 import { Lead } from './lead.ts'
 import type { NetworkOptions } from './node-options.ts'
 
@@ -37,6 +38,8 @@ import type { NetworkOptions } from './node-options.ts'
 export interface NodeMaterial {
   readonly identity: NodeIdentity
   readonly store: NodeStore
+  readonly queue: WorkQueue
+  readonly lanesAtOnce: number | undefined
   readonly handlers: HandlerChain
   readonly adapters: readonly KnowledgeAdapter[]
   readonly firstContact: { readonly url: string; readonly rid: Rid | undefined } | undefined
@@ -61,7 +64,7 @@ const LANES_AT_ONCE = 128
 
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
-  const { identity, store, handlers, adapters, network, peers, log, clock, steady, signal, faults } = material
+  const { identity, store, queue, handlers, adapters, network, peers, log, clock, steady, signal, faults } = material
   const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
@@ -101,11 +104,12 @@ export function assembleNode(material: NodeMaterial) {
   })
   const inbox = new InboxWorker({
     store,
+    queue,
     pipeline,
     owner: `inbox-${crypto.randomUUID()}`,
     log,
     clock: steady,
-    concurrency: LANES_AT_ONCE,
+    concurrency: material.lanesAtOnce ?? LANES_AT_ONCE,
     maxAttempts,
     backoffFactor,
   })
@@ -122,6 +126,7 @@ export function assembleNode(material: NodeMaterial) {
   }
   const delivery = new DeliveryWorker({
     ...outgoing,
+    queue,
     maxUnknownTargets: network.maxNodes,
     requestTimeoutMs: network.requestTimeoutMs,
     backoff,

@@ -133,8 +133,13 @@ export interface NodeStore {
   /** Changes of the cache after `seq` (exclusive), in order. */
   changesAfter(seq: number, limit: number): Promise<readonly Change[]>
   lastChange(): Promise<number>
-  /** Called after each commit that changed the cache or gave work: a wake-up that may come twice, late or never. Returns unsubscribe. */
-  onWake(listener: (wake: { changes: boolean; inbox: boolean; outbox: boolean }) => void): () => void
+  /**
+   * Called after each commit that changed the cache or gave work: a wake-up that may come twice, late or never. `elsewhere`: it was, or may have been, a
+   * commit of another process. Returns unsubscribe.
+   */
+  onWake(
+    listener: (wake: { changes: boolean; inbox: boolean; outbox: boolean }, elsewhere?: boolean) => void,
+  ): () => void
 
   // ---- outbox -----------------------------------------------------------------------------------------------------------------
 
