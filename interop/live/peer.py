@@ -44,6 +44,7 @@ from steady import (
     PausablePoller,
     ResendingEventWorker,
     WholeCache,
+    WholeEventBuffer,
     WholeGraph,
 )
 
@@ -104,6 +105,7 @@ class Steady:
     graph = WholeGraph
     error_handler = PatientErrorHandler
     event_worker = ResendingEventWorker
+    poll_event_buf = WholeEventBuffer
     pipeline = CountingPipeline
 
 

@@ -12,6 +12,7 @@ import httpx
 from koi_net.components import (
     Cache,
     ErrorHandler,
+    EventBuffer,
     EventProcessingWorker,
     KnowledgePipeline,
     NetworkGraph,
@@ -43,6 +44,20 @@ class WholeGraph(NetworkGraph):
             fresh = NetworkGraph(self.log, self.cache, self.identity)
             fresh.generate()
             self.dg = fresh.dg
+
+
+class WholeEventBuffer(EventBuffer):
+    """A poll that comes between the two steps of a push takes the list away, and what is pushed goes with it."""
+
+    changing = threading.Lock()
+
+    def push(self, node, event):
+        with self.changing:
+            super().push(node, event)
+
+    def flush(self, node, limit=0):
+        with self.changing:
+            return super().flush(node, limit)
 
 
 class PatientErrorHandler(ErrorHandler):
