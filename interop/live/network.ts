@@ -91,7 +91,7 @@ export function pairOf(direction: Direction, network: Network, provider: Side, s
  * Waits until nothing is on its way in the network any more: twice in a row a look at every node finds nothing that waits, and nothing done in between.
  * What crosses something else on its way may be lost by a reference node; a scenario whose steps wait for each other meets no such chance.
  */
-export async function settled(network: Network): Promise<void> {
+async function settled(network: Network): Promise<void> {
   const sides = SIDES.map((name) => network[name])
   const among = sides.map(({ rid }) => rid)
   let before = ''
