@@ -36,7 +36,9 @@ export async function joinNetwork(options: JoinOptions): Promise<readonly Promis
   }
   const isPartial = identity.profile.node_type === 'PARTIAL'
   const polling = isPartial ? [parts.poller.run(signal)] : []
-  return [parts.farewells.sayAll(signal), meetFirstContact(options), parts.returns.run(signal), ...polling]
+  const expiring = parts.expiry === undefined ? [] : [parts.expiry.run(signal)]
+  const always = [parts.farewells.sayAll(signal), meetFirstContact(options), parts.returns.run(signal)]
+  return [...always, ...expiring, ...polling]
 }
 
 /** What this node wants may have changed since its last start. */

@@ -13,6 +13,7 @@ export function nodeOptions(
     listen: false,
     state: persistence.storage_path,
     durability: persistence.durability,
+    ttlMs: persistence.ttl === undefined ? undefined : persistence.ttl * 1000,
     keyPassword: node.private_key_password,
     domains: domains.filter(({ name }) => settings.domains[name]?.enabled !== false),
     firstContact: network.first_contact,
