@@ -306,6 +306,7 @@ export class KoiNode {
         firstContact: firstContactOf(this.#options),
         network: this.#options.network ?? {},
         peers: this.#peers,
+        ttlMs: this.#options.ttlMs,
         log,
         clock,
         steady,
