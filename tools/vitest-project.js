@@ -26,6 +26,8 @@ export const project = (name, test = {}) =>
     ],
     resolve: { conditions },
     ssr: { resolve: { conditions } },
+    // Where Vitest itself imports a global setup.
+    environments: { __vitest__: { resolve: { conditions } } },
     // A test waits for conditions, not for times: a limit is there for what hangs, and must not tell a slow machine from a broken product.
     test: {
       name,

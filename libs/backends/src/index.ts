@@ -1,3 +1,5 @@
+export { backendOf } from './backend-of.ts'
+export type { BackendSettings } from './backend-of.ts'
 export { openBullQueue } from './bullmq/bull-queue.ts'
 export type { BullQueueOptions } from './bullmq/bull-queue.ts'
 export { openPostgresStore } from './postgres/open-postgres-store.ts'

@@ -18,6 +18,13 @@ export interface NodeOptions {
   readonly port?: number | undefined
   /** Folder of the key and the store. Absent: both live in memory, and every start is another node. */
   readonly state?: string | undefined
+  /**
+   * Brings a store that many processes of this node share, instead of one in the state folder: such as `openPostgresStore` of `@koi-mcp/backends`.
+   * All of them have the same name, key, base URL and options. The node closes it.
+   */
+  readonly openStore?: ((context: StoreContext) => Promise<NodeStore>) | undefined
+  /** The private key's file; default: `private.pem` in the state folder. */
+  readonly privateKeyFile?: string | undefined
   /** Password of the private key; absent, the key is guarded by its file's mode alone. */
   readonly keyPassword?: string | undefined
   readonly domains?: readonly DomainExtension[] | undefined
@@ -47,6 +54,12 @@ export interface NodeOptions {
   readonly clock?: Clock | undefined
   /** For tests: called at the named points of an event's way through the node, where it may end the process, throw or wait. */
   readonly faults?: Faults | undefined
+}
+
+/** What a store is opened with. */
+export interface StoreContext {
+  readonly durability: 'full' | 'normal'
+  readonly log: Logger
 }
 
 /** What a queue is opened with. */
