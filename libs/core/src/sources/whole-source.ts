@@ -1,0 +1,44 @@
+import { LeaseLostError } from '../store/node-store.ts'
+import type { Share, ShareHolder, Shares } from './share.ts'
+
+/** For the only process of a node: all of the source is its own, from the start to the stop. */
+export class WholeSource implements Shares {
+  readonly #over = new AbortController()
+  readonly #share: Share
+  #holder: ShareHolder | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor() {
+    const { signal } = this.#over
+    this.#share = {
+      signal,
+      write: async (write) => {
+        if (signal.aborted) throw new LeaseLostError('the source is stopped')
+        return await write(undefined)
+      },
+    }
+  }
+
+  get held(): readonly Share[] {
+    return this.whole ? [this.#share] : []
+  }
+
+  get whole(): boolean {
+    return this.#holder !== undefined && !this.#over.signal.aborted
+  }
+
+  of(): Share | undefined {
+    return this.whole ? this.#share : undefined
+  }
+
+  start(holder: ShareHolder): Promise<void> {
+    this.#holder = holder
+    if (this.whole) holder.onGained()
+    return Promise.resolve()
+  }
+
+  stop(): Promise<void> {
+    this.#over.abort()
+    return (this.#stopped ??= this.#holder?.onLost(this.#share) ?? Promise.resolve())
+  }
+}
