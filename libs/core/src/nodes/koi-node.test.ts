@@ -9,6 +9,7 @@ import { asRid, contentsOf, defineRidType, edgeRid, nodeNameOf } from '@koi-mcp/
 import type { Rid } from '@koi-mcp/protocol'
 import { DomainExtension } from '../domain/domain-extension.ts'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
+import { LeaseLostError } from '../store/node-store.ts'
 import { ConsumerNode } from './consumer-node.ts'
 import { CoordinatorNode } from './coordinator-node.ts'
 import type { KoiNode } from './koi-node.ts'
@@ -272,6 +273,22 @@ describe('publishing', () => {
     expect(again).toEqual({ rid, place: first.place })
     await producer.idle()
     expect(await textOf(producer, rid)()).toBe('{"n":1}')
+  })
+
+  it('publishes and forgets nothing under a lease that another holds', async () => {
+    const producer = await up(new ProducerNode(options('producer')))
+    const rid = NoteRID.of('x')
+    const under = await producer.store.takeLease('work', 'one', 60_000)
+    await producer.publish({ rid, contents: { n: 1 } }, { under })
+    await producer.store.releaseLease(under!)
+    const next = await producer.store.takeLease('work', 'two', 60_000)
+    await expect(producer.publish({ rid, contents: { n: 2 } }, { under })).rejects.toThrow(LeaseLostError)
+    await expect(producer.forget(rid, { under })).rejects.toThrow(LeaseLostError)
+    await producer.idle()
+    expect(await textOf(producer, rid)()).toBe('{"n":1}')
+    await producer.forget(rid, { under: next })
+    await producer.idle()
+    expect(await textOf(producer, rid)()).toBeUndefined()
   })
 
   it('keeps the text of contents given as text', async () => {

@@ -23,7 +23,9 @@ import type { KnowledgeProcessor } from '../pipeline/handler.ts'
 import { registerDefaultHandlers } from '../pipeline/handlers/default-handlers.ts'
 import { Subscriptions } from '../pipeline/subscriptions.ts'
 import { PeerList } from '../security/peer-list.ts'
-import type { NewArrival, NodeStore } from '../store/node-store.ts'
+import type { Shares } from '../sources/share.ts'
+import { WholeSource } from '../sources/whole-source.ts'
+import type { NamedLease, NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
@@ -41,6 +43,13 @@ import type { Publishable } from './publishing.ts'
 export interface Published {
   readonly rid: Rid
   readonly place: number
+}
+
+export interface PublishOptions {
+  /** Anything published under the same one within a day is this. */
+  readonly idempotencyKey?: string | undefined
+  /** Nothing is published once this lease has passed to another process, or has run out. */
+  readonly under?: NamedLease | undefined
 }
 
 interface Running {
@@ -160,19 +169,30 @@ export class KoiNode {
   /**
    * Publishes own knowledge. When this resolves it is durable, and will be cached, and announced to every subscriber, whatever happens to this
    * process. The same `idempotencyKey` again within a day changes nothing. Starts the node if it was not started.
-   * @throws PublishError or SchemaError with every problem of the input
+   * @throws PublishError or SchemaError with every problem of the input; LeaseLostError where the lease `under` is not held any more
    */
-  async publish(input: Publishable, options: { readonly idempotencyKey?: string } = {}): Promise<Published> {
+  async publish(input: Publishable, options: PublishOptions = {}): Promise<Published> {
     const { store } = await this.#started()
     const { rid, contents } = toKnowledge(this.registry.schemas, input)
-    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options.idempotencyKey)
+    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options)
     return { rid, place }
   }
 
-  /** Forgets own knowledge, here and at every subscriber. @throws PublishError for no RID, and for nodes and edges */
-  async forget(rid: string): Promise<void> {
+  /**
+   * Forgets own knowledge, here and at every subscriber.
+   * @throws PublishError for no RID, and for nodes and edges; LeaseLostError as `publish`
+   */
+  async forget(rid: string, options: Pick<PublishOptions, 'under'> = {}): Promise<void> {
     const { store } = await this.#started()
-    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, undefined)
+    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, options)
+  }
+
+  /**
+   * Divides what this node does by itself, such as the work of a source, among its processes: see `Shares`. `work` names it, the same in all of them.
+   * Whoever starts the shares stops them before the node. The node is to be started first.
+   */
+  divide(_work: string): Shares {
+    return new WholeSource()
   }
 
   /**
@@ -335,12 +355,12 @@ export class KoiNode {
     })
   }
 
-  async #accept(store: NodeStore, arrival: NewArrival, idempotencyKey: string | undefined): Promise<number> {
+  async #accept(store: NodeStore, arrival: NewArrival, { idempotencyKey, under }: PublishOptions): Promise<number> {
     const once =
       idempotencyKey === undefined
         ? undefined
         : { key: `publish/${idempotencyKey}`, until: this.#steady() + PUBLISH_KEY_MS }
-    const { places } = await store.accept([arrival], once)
+    const { places } = await store.accept([arrival], once, under)
     return places[0] ?? 0
   }
 

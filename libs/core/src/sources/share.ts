@@ -23,10 +23,10 @@ export interface ShareHolder {
 
 /** Which part of a source's work is this process's. */
 export interface Shares {
+  /** Whether no other process of the node can have a share. */
+  readonly alone: boolean
   /** What is held now. */
   readonly held: readonly Share[]
-  /** Whether that is everything. */
-  readonly whole: boolean
   /** The share that a key belongs to, where it is held. A key is whatever names a piece of the work, such as an RID; the same for all replicas. */
   of(key: string): Share | undefined
   /** Resolves when the first shares are held, as far as they are to be had at once. */

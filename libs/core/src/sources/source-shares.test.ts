@@ -28,7 +28,7 @@ describe('SourceShares', () => {
     const one = replica(new LeaseWorld(), 'one')
     const onGained = vi.fn()
     await one.start({ onGained, onLost: () => Promise.resolve() })
-    expect(one.whole).toBe(true)
+    expect(one.held).toHaveLength(12)
     expect(onGained).toHaveBeenCalledOnce()
     expect(one.of('any key')).toBeDefined()
     await one.stop()
@@ -59,7 +59,7 @@ describe('SourceShares', () => {
     await beats(world, [one], 1)
     await beats(world, [one, two], 3)
     await beats(world, [two], 6)
-    expect(two.whole).toBe(true)
+    expect(two.held).toHaveLength(12)
     expect([...world.values.keys()]).toEqual(['sources/test/replicas/two'])
   })
 
@@ -112,7 +112,7 @@ describe('SourceShares', () => {
     expect(lost).toHaveLength(12)
     world.down = false
     await beats(world, [one], 1)
-    expect(one.whole).toBe(true)
+    expect(one.held).toHaveLength(12)
     expect(onGained).toHaveBeenCalledTimes(2)
     expect((one.of('key') as HeldShare).lease.token).toBeGreaterThan(lease.token)
     await one.stop()

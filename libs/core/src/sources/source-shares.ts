@@ -31,6 +31,7 @@ const LEASE_MS = 6_000
  * replica holds its fair share of the parts. All is renewed three times within a lease; what could not be is given up before the lease can be over.
  */
 export class SourceShares implements Shares {
+  readonly alone = false
   readonly #store: SourceSharesOptions['store']
   readonly #name: string
   readonly #parts: number
@@ -64,10 +65,6 @@ export class SourceShares implements Shares {
 
   get held(): readonly Share[] {
     return [...this.#held.values()].filter(({ isOver }) => !isOver)
-  }
-
-  get whole(): boolean {
-    return this.held.length === this.#parts
   }
 
   of(key: string): Share | undefined {

@@ -3,6 +3,7 @@ import type { Share, ShareHolder, Shares } from './share.ts'
 
 /** For the only process of a node: all of the source is its own, from the start to the stop. */
 export class WholeSource implements Shares {
+  readonly alone = true
   readonly #over = new AbortController()
   readonly #share: Share
   #holder: ShareHolder | undefined
@@ -20,20 +21,17 @@ export class WholeSource implements Shares {
   }
 
   get held(): readonly Share[] {
-    return this.whole ? [this.#share] : []
-  }
-
-  get whole(): boolean {
-    return this.#holder !== undefined && !this.#over.signal.aborted
+    const share = this.of()
+    return share === undefined ? [] : [share]
   }
 
   of(): Share | undefined {
-    return this.whole ? this.#share : undefined
+    return this.#holder === undefined || this.#over.signal.aborted ? undefined : this.#share
   }
 
   start(holder: ShareHolder): Promise<void> {
     this.#holder = holder
-    if (this.whole) holder.onGained()
+    if (this.of() !== undefined) holder.onGained()
     return Promise.resolve()
   }
 
