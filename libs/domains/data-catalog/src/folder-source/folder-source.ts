@@ -1,15 +1,14 @@
-import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { KnowledgeReader, Logger } from '@koi-mcp/core'
 import { silentLogger } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
-import { ridPrefix, DatasetRID } from '../rid-types.ts'
 import { FileCataloguer } from './file-cataloguer.ts'
 import { FileLedger } from './file-ledger.ts'
 import type { FileFailure, FolderProgress } from './file-ledger.ts'
 import { FolderReconciler } from './folder-reconciler.ts'
 import { findFile } from './found-file.ts'
 import { Settling } from './settling.ts'
+import { folderAt, sourceName } from './source-folder.ts'
 import { TableEngine } from './table-engine.ts'
 import { watchFolder } from './watch-folder.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -38,11 +37,6 @@ export interface FolderSourceOptions {
   readonly locationBase?: string | undefined
   /** Memory that reading tables may take; default `512MB`. */
   readonly memoryLimit?: string | undefined
-}
-
-/** The folder cannot be a source; the message says why. */
-export class FolderSourceError extends Error {
-  readonly code = 'FOLDER_SOURCE'
 }
 
 /** Files under way at once; more than are read at once, as publishing waits for the disk. */
@@ -242,26 +236,5 @@ export class FolderSource {
     const waiting = this.#quiet
     this.#quiet = []
     for (const resolve of waiting) resolve()
-  }
-}
-
-async function folderAt(folder: string): Promise<string> {
-  try {
-    const root = await realpath(folder)
-    if ((await stat(root)).isDirectory()) return root
-  } catch (cause) {
-    const reason =
-      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'does not exist' : String(cause)
-    throw new FolderSourceError(`the folder ${folder} ${reason}; name a folder of data files`, { cause })
-  }
-  throw new FolderSourceError(`${folder} is not a folder; name a folder of data files`)
-}
-
-function sourceName(name: string): string {
-  try {
-    ridPrefix(DatasetRID, name)
-    return name
-  } catch (cause) {
-    throw new FolderSourceError(cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
