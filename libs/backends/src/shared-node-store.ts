@@ -245,6 +245,10 @@ export class SharedNodeStore implements core.NodeStore {
     return this.#parts.values.set(key, value)
   }
 
+  claimValue(key: string, value: string): Promise<string> {
+    return this.#parts.values.claim(key, value)
+  }
+
   listValues(prefix: string): Promise<ReadonlyMap<string, string>> {
     return this.#parts.values.list(prefix)
   }

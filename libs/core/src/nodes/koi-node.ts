@@ -35,7 +35,7 @@ import type { NodeEvent } from './node-event.ts'
 import type { NodeOptions, NodeRole, SecurityOptions } from './node-options.ts'
 import { assembleNode } from './node-parts.ts'
 import type { NodeParts } from './node-parts.ts'
-import { NodeStateError, openState } from './open-state.ts'
+import { keyFileOf, NodeStateError, openState } from './open-state.ts'
 import { toForget, toKnowledge } from './publishing.ts'
 import type { Publishable } from './publishing.ts'
 
@@ -55,7 +55,7 @@ export interface PublishOptions {
 interface Running {
   readonly identity: NodeIdentity
   readonly store: NodeStore
-  readonly copyStore: CopyStore
+  readonly copyStore: CopyStore | undefined
   readonly parts: NodeParts
   readonly server: HttpServer | undefined
   background: readonly Promise<void>[]
@@ -112,7 +112,6 @@ export class KoiNode {
       interest: this.#role.interest,
       always,
       peers: this.#peers,
-      catchUp: (node, types) => this.#running?.parts.catchUps.request(node, types),
     })
     this.processor = this.handlers
     registerDefaultHandlers(this.handlers, this.subscriptions, {
@@ -207,9 +206,14 @@ export class KoiNode {
   /** The same into an empty folder that only this user can look into. */
   async fillBackup(folder: string, signal: AbortSignal = NEVER): Promise<BackupManifest> {
     const { identity, copyStore } = await this.#started()
-    const { state } = this.#options
-    if (state === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
-    return fillBackup(folder, { node: identity.rid, state, copyStore, clock: this.#clock }, signal)
+    const key = keyFileOf(this.#options)
+    if (copyStore === undefined) {
+      throw new BackupError(
+        "this node shares its store with others on a server: back that up with the server's own tools, and the private key beside it (docs/operations.md)",
+      )
+    }
+    if (key === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
+    return fillBackup(folder, { node: identity.rid, key, copyStore, clock: this.#clock }, signal)
   }
 
   /** Finds what an RID stands for: the cache, then deref handlers, then (with `network`) the nodes that provide its type. */
@@ -232,7 +236,8 @@ export class KoiNode {
     const { graph, reader, listings, returns } = parts
     const [peers, log, clock] = [this.#peers, this.#log, this.#steady]
     const onCall = (source: Rid): void => returns.met(source)
-    const deps = { identity, store, graph, reader, listings, peers, log, clock, onCall }
+    const followGraph = (): Promise<void> => graph.follow(store)
+    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, clock, onCall }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
