@@ -24,6 +24,7 @@ import { registerDefaultHandlers } from '../pipeline/handlers/default-handlers.t
 import { Subscriptions } from '../pipeline/subscriptions.ts'
 import { PeerList } from '../security/peer-list.ts'
 import type { Shares } from '../sources/share.ts'
+import { SourceShares } from '../sources/source-shares.ts'
 import { WholeSource } from '../sources/whole-source.ts'
 import type { NamedLease, NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
@@ -188,10 +189,12 @@ export class KoiNode {
 
   /**
    * Divides what this node does by itself, such as the work of a source, among its processes: see `Shares`. `work` names it, the same in all of them.
-   * Whoever starts the shares stops them before the node. The node is to be started first.
+   * To be called on a node that is started; whoever starts the shares stops them before the node.
    */
-  divide(_work: string): Shares {
-    return new WholeSource()
+  divide(work: string): Shares {
+    const { store } = this.#run()
+    if (this.#options.openStore === undefined) return new WholeSource()
+    return new SourceShares({ store, source: work, log: this.#log })
   }
 
   /**
