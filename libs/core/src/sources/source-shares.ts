@@ -48,6 +48,7 @@ export class SourceShares implements Shares {
   #beating: Promise<void> = Promise.resolve()
   #expiry: NodeJS.Timeout | undefined
   #said = ''
+  #failing = false
   #stopped: Promise<void> | undefined
 
   constructor(options: SourceSharesOptions) {
@@ -90,10 +91,12 @@ export class SourceShares implements Shares {
       const fair = Math.floor(this.#parts / replicas) + (rank < this.#parts % replicas ? 1 : 0)
       for (const share of [...this.#held.values()].slice(fair)) this.#drop(share)
       await this.#take(fair, Math.floor((rank * this.#parts) / replicas))
+      this.#failing = false
       this.#say(replicas)
     } catch (error) {
       // What is held stands until its time is over.
-      this.#log.warn(`the shares of ${this.#name} cannot be renewed: ${String(error)}`)
+      if (!this.#failing) this.#log.warn(`the shares of ${this.#name} cannot be renewed, trying on: ${String(error)}`)
+      this.#failing = true
     }
     this.#watchTime()
   }
