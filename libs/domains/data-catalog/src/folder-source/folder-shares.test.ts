@@ -7,7 +7,8 @@ import { DataCatalogExtension } from '../data-catalog-extension.ts'
 import { DatasetRID, DataSchemaRID, datasetRid } from '../rid-types.ts'
 import { dataFolder, write } from '../testing/data-folder.ts'
 import { FolderSource } from './folder-source.ts'
-import type { FolderSourceOptions, Publisher } from './folder-source.ts'
+import type { FolderSourceOptions } from './folder-source.ts'
+import type { Publisher } from './publisher.ts'
 import { TableEngine } from './table-engine.ts'
 
 const LEASE_MS = 3_000

@@ -1,29 +1,19 @@
 import { basename } from 'node:path'
-import type { KnowledgeReader, Logger, PublishOptions, Share, Shares } from '@koi-mcp/core'
+import type { Logger, Share, Shares } from '@koi-mcp/core'
 import { LeaseLostError, silentLogger, WholeSource } from '@koi-mcp/core'
-import type { Rid } from '@koi-mcp/protocol'
 import { datasetRid } from '../rid-types.ts'
 import { FileCataloguer } from './file-cataloguer.ts'
 import { FileLedger } from './file-ledger.ts'
 import type { FileFailure, FolderProgress } from './file-ledger.ts'
 import { FolderReconciler } from './folder-reconciler.ts'
 import { findFile } from './found-file.ts'
+import type { Publisher } from './publisher.ts'
 import { SchemaUpkeep } from './schema-upkeep.ts'
 import { Settling } from './settling.ts'
 import { folderAt, sourceName } from './source-folder.ts'
 import { TableEngine } from './table-engine.ts'
 import { watchFolder } from './watch-folder.ts'
 import { WorkQueue } from './work-queue.ts'
-
-type Under = Pick<PublishOptions, 'under'>
-
-/** The node as a source sees it; a `ProducerNode` fits. */
-export interface Publisher {
-  publish(knowledge: { readonly rid: Rid; readonly contents: object }, options?: Under): Promise<unknown>
-  forget(rid: Rid, options?: Under): Promise<unknown>
-  readonly knowledge: KnowledgeReader
-  divide(work: string): Shares
-}
 
 export interface FolderSourceOptions {
   readonly folder: string

@@ -1,7 +1,7 @@
 import type { Logger, Shares } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
 import { DataSchemaRID, ridPrefix } from '../rid-types.ts'
-import type { Publisher } from './folder-source.ts'
+import type { Publisher } from './publisher.ts'
 import { ownDatasets, ownSchemaRids } from './published-files.ts'
 
 export interface SchemaUpkeepOptions {
