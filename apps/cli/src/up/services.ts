@@ -66,7 +66,7 @@ export const leftoversGone = async (
   }
 }
 
-const isAlive = (pid: number): boolean => {
+export const isAlive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
   } catch {
