@@ -33,7 +33,7 @@ import type { NodeEvent } from './node-event.ts'
 import type { NodeOptions, NodeRole, SecurityOptions } from './node-options.ts'
 import { assembleNode } from './node-parts.ts'
 import type { NodeParts } from './node-parts.ts'
-import { NodeStateError, openState } from './open-state.ts'
+import { keyFileOf, NodeStateError, openState } from './open-state.ts'
 import { toForget, toKnowledge } from './publishing.ts'
 import type { Publishable } from './publishing.ts'
 
@@ -46,7 +46,7 @@ export interface Published {
 interface Running {
   readonly identity: NodeIdentity
   readonly store: NodeStore
-  readonly copyStore: CopyStore
+  readonly copyStore: CopyStore | undefined
   readonly parts: NodeParts
   readonly server: HttpServer | undefined
   background: readonly Promise<void>[]
@@ -187,9 +187,14 @@ export class KoiNode {
   /** The same into an empty folder that only this user can look into. */
   async fillBackup(folder: string, signal: AbortSignal = NEVER): Promise<BackupManifest> {
     const { identity, copyStore } = await this.#started()
-    const { state } = this.#options
-    if (state === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
-    return fillBackup(folder, { node: identity.rid, state, copyStore, clock: this.#clock }, signal)
+    const key = keyFileOf(this.#options)
+    if (copyStore === undefined) {
+      throw new BackupError(
+        "this node shares its store with others on a server: back that up with the server's own tools, and the private key beside it (docs/operations.md)",
+      )
+    }
+    if (key === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
+    return fillBackup(folder, { node: identity.rid, key, copyStore, clock: this.#clock }, signal)
   }
 
   /** Finds what an RID stands for: the cache, then deref handlers, then (with `network`) the nodes that provide its type. */

@@ -3,6 +3,7 @@ import type { DomainExtension } from '../domain/domain-extension.ts'
 import type { Faults } from '../fault-points.ts'
 import type { Logger } from '../logger.ts'
 import type { AuthorityMode } from '../security/authority.ts'
+import type { NodeStore } from '../store/node-store.ts'
 
 /** What an application says to embed a node. */
 export interface NodeOptions {
@@ -16,6 +17,13 @@ export interface NodeOptions {
   readonly port?: number | undefined
   /** Folder of the key and the store. Absent: both live in memory, and every start is another node. */
   readonly state?: string | undefined
+  /**
+   * Brings a store that many processes of this node share, instead of one in the state folder: such as `openPostgresStore` of `@koi-mcp/backends`.
+   * All of them have the same name, key, base URL and options. The node closes it.
+   */
+  readonly openStore?: ((context: StoreContext) => Promise<NodeStore>) | undefined
+  /** The private key's file; default: `private.pem` in the state folder. */
+  readonly privateKeyFile?: string | undefined
   /** Password of the private key; absent, the key is guarded by its file's mode alone. */
   readonly keyPassword?: string | undefined
   readonly domains?: readonly DomainExtension[] | undefined
@@ -38,6 +46,12 @@ export interface NodeOptions {
   readonly clock?: Clock | undefined
   /** For tests: called at the named points of an event's way through the node, where it may end the process, throw or wait. */
   readonly faults?: Faults | undefined
+}
+
+/** What a store is opened with. */
+export interface StoreContext {
+  readonly durability: 'full' | 'normal'
+  readonly log: Logger
 }
 
 export interface NetworkOptions {

@@ -185,6 +185,8 @@ export interface NodeStore {
   /** Trust on first use, cursors of sources and the like. Keys: `<owner>/<name>`. */
   getValue(key: string): Promise<string | undefined>
   setValue(key: string, value: string | undefined): Promise<void>
+  /** Sets the value where the key has none, and answers with the one that it has then: of several that try, the first decides. */
+  claimValue(key: string, value: string): Promise<string>
   listValues(prefix: string): Promise<ReadonlyMap<string, string>>
 
   close(): Promise<void>
