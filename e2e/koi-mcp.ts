@@ -24,6 +24,7 @@ export interface Service {
   readonly koi_net_url: string
   readonly node_rid: string
   readonly mcp_url?: string
+  readonly pids: readonly number[]
 }
 
 export interface Exit {
@@ -140,9 +141,9 @@ export class Network {
   /** The processes of the three services, as the state folder names them. */
   async pids(place: Place): Promise<Readonly<Record<Role, number>>> {
     const file = JSON.parse(await readFile(join(place.state, 'network.json'), 'utf8')) as {
-      services: { role: Role; pid: number }[]
+      services: { role: Role; pids: [number] }[]
     }
-    return Object.fromEntries(file.services.map(({ role, pid }) => [role, pid])) as Record<Role, number>
+    return Object.fromEntries(file.services.map(({ role, pids: [pid] }) => [role, pid])) as Record<Role, number>
   }
 }
 

@@ -90,6 +90,7 @@ export class Forwarding {
     upstream.on('drain', () => this.#request.resume())
     upstream.once('response', (answer) => {
       clearTimeout(slow)
+      end()
       this.#answer(answer)
     })
     upstream.on('error', () => {

@@ -12,7 +12,7 @@ export class Target {
   readonly agent = new Agent({ keepAlive: true })
   #isWell = true
   #isDoubted = false
-  #open = 0
+  #waiting = 0
   #onIdle: (() => void) | undefined
   readonly #closed = new AbortController()
 
@@ -25,21 +25,21 @@ export class Target {
     return this.#isWell
   }
 
-  /** Notes a request that goes to it. Returns what notes its end. */
+  /** Notes a request that goes to it. Returns what notes that its answer begins, or that none comes. */
   begin(): () => void {
-    this.#open += 1
+    this.#waiting += 1
     let ended = false
     return () => {
       if (ended) return
       ended = true
-      this.#open -= 1
-      if (this.#open === 0) this.#onIdle?.()
+      this.#waiting -= 1
+      if (this.#waiting === 0) this.#onIdle?.()
     }
   }
 
-  /** Resolves when no request is on its way, or after `ms`. */
+  /** Resolves when no request waits for an answer to begin, or after `ms`. (Those that have begun, a service that drains ends itself.) */
   async idle(ms: number): Promise<void> {
-    if (this.#open === 0) return
+    if (this.#waiting === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#onIdle = resolve
     const timer = setTimeout(resolve, ms)

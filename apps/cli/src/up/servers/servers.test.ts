@@ -73,7 +73,7 @@ real(
   async () => {
     const first = await servers()
     const urls = await first.made.start(NEVER)
-    expect(first.said).toEqual(['Making a Postgres database in the state folder…'])
+    expect(first.said).toEqual(['Starting Redis and Postgres…', 'Making a Postgres database in the state folder…'])
     expect(await redis(urls.redis!, 'SET a 1')).toBe('+OK')
     expect(await postgres(urls.postgres!)).toBe('N')
     for (const [setting, value] of [
@@ -91,7 +91,7 @@ real(
       return [now.redis, now.postgres].every((pid) => pid !== undefined && !Object.values(before).includes(pid))
     }
     await expect.poll(isNew, { timeout: 60_000 }).toBe(true)
-    expect(first.said.slice(1).sort()).toEqual([
+    expect(first.said.slice(2).sort()).toEqual([
       'Postgres ended (killed by signal 9); it is started again in 0.25 s',
       'Redis ended (killed by signal 9); it is started again in 0.25 s',
     ])
@@ -105,7 +105,7 @@ real(
 
     const again = await servers({ state: first.state })
     expect(await again.made.start(NEVER)).toEqual(urls)
-    expect(again.said).toEqual([])
+    expect(again.said).toEqual(['Starting Redis and Postgres…'])
     expect(await redis(urls.redis!, 'GET a')).toBe('$1\r\n1')
   },
   120_000,

@@ -40,11 +40,12 @@ export class Servers {
 
   /** Resolves when all of them answer. Whoever starts them calls `stop`, whatever happened. */
   async start(signal: AbortSignal): Promise<ServerUrls> {
-    const { backend, env } = this.#options
+    const { backend, env, say } = this.#options
     const given = givenUrls(env)
     const needed = serversOf(backend).filter((name) => given[name] === undefined)
     // Whether they can be had is known before any of them starts.
     const servers = await Promise.all(needed.map(async (name) => [name, await this.#prepare(name)] as const))
+    if (servers.length > 0) say(`Starting ${servers.map(([, { title }]) => title).join(' and ')}…`)
     const starts = servers.map(([name, server]) => this.#keep(name, server).begin(signal))
     const [failed] = (await Promise.allSettled(starts)).filter(({ status }) => status === 'rejected')
     if (failed?.status === 'rejected') throw failed.reason
