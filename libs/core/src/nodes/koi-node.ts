@@ -103,7 +103,6 @@ export class KoiNode {
       interest: this.#role.interest,
       always,
       peers: this.#peers,
-      catchUp: (node, types) => this.#running?.parts.catchUps.request(node, types),
     })
     this.processor = this.handlers
     registerDefaultHandlers(this.handlers, this.subscriptions, {
@@ -217,7 +216,8 @@ export class KoiNode {
     const { graph, reader, listings, returns } = parts
     const [peers, log, clock] = [this.#peers, this.#log, this.#steady]
     const onCall = (source: Rid): void => returns.met(source)
-    const deps = { identity, store, graph, reader, listings, peers, log, clock, onCall }
+    const followGraph = (): Promise<void> => graph.follow(store)
+    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, clock, onCall }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)

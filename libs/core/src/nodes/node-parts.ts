@@ -30,6 +30,7 @@ import type { AppliedKnowledge } from '../pipeline/pipeline.ts'
 import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
+import { Lead } from './lead.ts'
 import type { NetworkOptions } from './node-options.ts'
 
 /** What the parts of a running node are made from. */
@@ -79,7 +80,9 @@ export function assembleNode(material: NodeMaterial) {
   const farewells = new Farewells({ store, http, addressOf, peers, log, backoff, signal })
   const direct = farewells.ahead(new HttpPeerClient({ identity, addressOf, http, peers, log, signal }))
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
-  const catchUps = new CatchUps({ self, client, store, log, backoff })
+  const lead = new Lead({ store, log })
+  const under = () => lead.lease
+  const catchUps = new CatchUps({ self, client, store, log, backoff, under })
   const resolver = new Resolver({ self, client, graph, store, peers, log, clock, signal })
   const { maxClockSkewMs } = network
   const pipeline = new Pipeline({
@@ -148,6 +151,7 @@ export function assembleNode(material: NodeMaterial) {
     graph,
     contact,
     farewells,
+    lead,
     client,
     catchUps,
     resolver,

@@ -102,7 +102,6 @@ export function handlersOf(mode: AuthorityMode, pause: (phase: HandlerType) => P
   const subscriptions = new Subscriptions({
     interest: undefined,
     always: [KOI_NET_NODE.name, KOI_NET_EDGE.name],
-    catchUp: () => undefined,
   })
   const chain = new HandlerChain()
   registerDefaultHandlers(chain, subscriptions, { mode, firstContact: () => undefined })
