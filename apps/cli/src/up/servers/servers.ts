@@ -21,7 +21,7 @@ export interface ServersOptions {
 }
 
 /** A server that is ours. */
-export interface RunningServer {
+interface RunningServer {
   /** Absent while it is being started again. */
   readonly pid?: number
   readonly url: string
