@@ -5,6 +5,7 @@ import {
   HandlerType,
   KoiMcpRegistry,
   KoiNode,
+  openSqliteStore,
   PermanentError,
   ProducerNode,
   RobustKnowledgeHandler,
@@ -12,7 +13,14 @@ import {
   STOP_CHAIN,
   TransientError,
 } from '@koi-mcp/core'
-import type { CoordinatorOptions, KnowledgeAdapter, KnowledgeProcessor, NodeOptions, StoredBundle } from '@koi-mcp/core'
+import type {
+  CoordinatorOptions,
+  KnowledgeAdapter,
+  KnowledgeProcessor,
+  NodeOptions,
+  NodeStore,
+  StoredBundle,
+} from '@koi-mcp/core'
 import {
   DataCatalogExtension,
   DataSchemaDefinition,
@@ -86,10 +94,14 @@ export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
   { name: 'CoordinatorNode(base_url)', issue: 3, here: coordinatorOptionOf('baseUrl') },
   { name: 'CoordinatorNode(registry_port)', issue: 4, here: coordinatorOptionOf('registryPort') },
   { name: 'CoordinatorNode(domains)', issue: 3, here: coordinatorOptionOf('domains') },
+  { name: 'CoordinatorNode.server', issue: 3, here: () => KoiNode.prototype.handleRequest.bind(undefined) },
   { name: 'CoordinatorNode.registry', issue: 3, here: memberOf<CoordinatorNode>()('registry') },
   { name: 'CoordinatorNode.adapters', issue: 3, here: memberOf<CoordinatorNode>()('adapters') },
   { name: 'CoordinatorNode.processor', issue: 3, here: memberOf<CoordinatorNode>()('processor') },
   { name: 'ProducerNode', issue: 3, here: () => ProducerNode },
+  { name: 'ProducerNode(name)', issue: 3, here: optionOf('name') },
+  { name: 'ProducerNode(base_url)', issue: 3, here: optionOf('baseUrl') },
+  { name: 'ProducerNode(domains)', issue: 3, here: optionOf('domains') },
   { name: 'ProducerNode(first_contact)', issue: 3, here: optionOf('firstContact') },
   { name: 'ProducerNode.publish', issue: 3, here: () => ProducerNode.prototype.publish.bind(undefined) },
   { name: 'consumer node', issue: 3, here: () => ConsumerNode },
@@ -98,6 +110,7 @@ export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
 
   // Schemas
   { name: 'SchemaRegistry', issue: 3, here: () => SchemaRegistry },
+  { name: 'SchemaRegistry.schemas', issue: 3, here: () => aSchemaRegistry.names },
   { name: 'SchemaRegistry.register_schema', issue: 3, here: () => aSchemaRegistry.registerSchema.bind(undefined) },
   { name: 'SchemaRegistry.register_transformer', issue: 3, here: () => aSchemaRegistry.registerTransformer },
   { name: 'SchemaRegistry.transform', issue: 3, here: () => aSchemaRegistry.transform.bind(undefined) },
@@ -140,10 +153,14 @@ export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
   // Authentication and authorization
   { name: 'SecureCoordinatorNode', issue: 6 },
   { name: 'SecureCoordinatorNode(auth_config)', issue: 6 },
+  { name: 'SecureCoordinatorNode.auth_middleware', issue: 6 },
+  { name: 'SecureCoordinatorNode.authorize', issue: 6 },
   { name: 'AuthManager', issue: 6 },
   { name: 'AuthManager.validate_token', issue: 6 },
   { name: 'AuthError', issue: 6 },
   { name: 'required_permissions', issue: 6 },
+  { name: 'auth_provider: jwt', issue: 6 },
+  { name: 'auth_provider: oauth', issue: 6 },
 
   // Persistence and recovery
   { name: 'PersistentCoordinatorNode', issue: 5 },
@@ -153,17 +170,30 @@ export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
     issue: 4,
     here: () => KoiNode.prototype.recoverState.bind(undefined),
   },
+  { name: 'PersistentCoordinatorNode.handle_bundle', issue: 3, here: memberOf<NodeStore>()('apply') },
   { name: 'StorageProvider.create', issue: 5 },
+  { name: 'storage.load_all', issue: 3, here: memberOf<NodeStore>()('listBundles') },
+  { name: 'storage.store', issue: 3, here: memberOf<NodeStore>()('apply') },
+  { name: 'storage_type: file', issue: 3, here: () => openSqliteStore },
+  { name: 'storage_type: redis', issue: 5 },
+  { name: 'storage_type: postgres', issue: 5 },
   { name: 'entity', issue: 3, here: memberOf<StoredBundle>()('bundle') },
 
   // Domains
   { name: 'DataCatalogExtension', issue: 3, here: () => DataCatalogExtension },
+  { name: 'DataCatalogExtension.name', issue: 3, here: () => anExtension.name },
   { name: 'DatasetRID', issue: 3, here: () => DatasetRID },
   { name: 'DataSchemaRID', issue: 3, here: () => DataSchemaRID },
   { name: 'DatasetMetadata', issue: 3, here: () => DatasetMetadata },
+  ...(['name', 'description', 'schema', 'format', 'location', 'update_frequency'] as const).map((field) => ({
+    name: `DatasetMetadata(${field})`,
+    issue: 3,
+    here: memberOf<DatasetMetadata>()(field),
+  })),
   { name: 'DataSchemaDefinition', issue: 3, here: () => DataSchemaDefinition },
   { name: 'DatasetAdapter', issue: 3, here: () => DatasetAdapter },
   { name: 'ServiceRegistryExtension', issue: 7 },
+  { name: 'ServiceRegistryExtension.name', issue: 7 },
   { name: 'ServiceRID', issue: 7 },
   { name: 'EndpointRID', issue: 7 },
   { name: 'agent personality', issue: 7 },
@@ -178,15 +208,18 @@ export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
 
   // Entry point; its flags stand in the test
   { name: 'entrypoint', issue: 3, here: () => runService },
+  { name: 'setup_signal_handlers', issue: 3, here: () => runService },
   { name: 'setup_logging', issue: 3, here: () => createLogger },
   { name: 'create_coordinator_from_config', issue: 4, here: () => createCoordinatorFromConfig },
   { name: 'create_producer_from_config', issue: 4, here: () => createProducerFromConfig },
   { name: 'create_consumer_from_config', issue: 4, here: () => createConsumerFromConfig },
+  { name: 'embedded', issue: 3, here: optionOf('listen') },
+  { name: 'standalone', issue: 3, here: () => runService },
   { name: 'containerised', issue: 6 },
   { name: 'serverless', issue: 7 },
 ]
 
-/** Each key of the configuration that the document names, with its default there, and the values that later issues bring. */
+/** Each key of the configuration that the document names, with its default there. */
 export const SETTINGS: readonly { readonly path: string; readonly value: unknown }[] = [
   { path: 'network.first_contact', value: undefined },
   { path: 'network.connect_timeout', value: 10 },

@@ -191,7 +191,7 @@ export const place = async (): Promise<Place> => {
 }
 
 /** Asks again until there is an answer; the wait is bounded, its length is nothing that is tested. */
-export const eventually = async <T>(look: () => T | undefined | Promise<T | undefined>, ms = 60_000): Promise<T> => {
+export const eventually = async <T>(look: () => T | undefined | Promise<T | undefined>, ms = 100_000): Promise<T> => {
   const deadline = performance.now() + ms
   for (;;) {
     const found = await look()

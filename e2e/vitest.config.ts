@@ -4,6 +4,6 @@ import { project } from '../tools/vitest-project.js'
 export default project('e2e', {
   include: ['**/*.test.ts'],
   fileParallelism: false,
-  testTimeout: 120_000,
-  hookTimeout: 120_000,
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
 })

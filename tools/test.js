@@ -1,19 +1,38 @@
 // npm test: everything that has to hold, in a fresh clone too. `npm test -- lint unit` runs those parts alone.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { failuresOf, failureText } from './failures.js'
+import { unhandledFile } from './unhandled-reporter.js'
 import { compile, elapsed, environment, install, node, root, run, say, showing } from './workspace.js'
 
-/** @typedef {{ passed: number, failed: number, skipped: number, why?: string | undefined }} Counts */
+/** @typedef {import('./failures.js').Failure} Failure */
+/** @typedef {{ passed: number, failures: Failure[], skipped: number, why?: string | undefined }} Counts */
 
 const CI = process.env.CI === 'true'
 const RESULTS = join(root, 'test-results')
 const bin = (/** @type {string} */ path) => join(root, 'node_modules', path)
 
-/** A check passes or fails as a whole; only its failure counts among the tests. */
+/**
+ * A check passes or fails as a whole; only its failure counts among the tests.
+ *
+ * @returns {Promise<Counts>}
+ */
 async function check(/** @type {string} */ name, /** @type {ReturnType<typeof run>} */ work) {
   const { code, output } = await showing(name, work)
-  if (code !== 0) process.stdout.write(`${output.trimEnd()}\n`)
-  return { passed: 0, failed: code === 0 ? 0 : 1, skipped: 0 }
+  if (code === 0) return { passed: 0, failures: [], skipped: 0 }
+  process.stdout.write(`${output.trimEnd()}\n`)
+  return { passed: 0, failures: [{ what: `ended with code ${code}`, why: output }], skipped: 0 }
+}
+
+/** Counts a command as one more test. */
+async function alsoRun(
+  /** @type {Counts} */ counts,
+  /** @type {string[]} */ args,
+  /** @type {NodeJS.ProcessEnv} */ extra = {},
+) {
+  const { code } = await run(node, ['--conditions=@koi-mcp/source', ...args], { env: { ...environment(), ...extra } })
+  if (code === 0) counts.passed++
+  else counts.failures.push({ what: args.join(' '), why: `ended with code ${code}: its output stands above` })
 }
 
 const tool = (/** @type {string} */ path, /** @type {string[]} */ ...args) =>
@@ -41,28 +60,29 @@ async function vitest(
     join(root, folder),
     '--reporter=default',
     '--reporter=json',
+    `--reporter=${join(root, 'tools/unhandled-reporter.js')}`,
     `--outputFile.json=${report}`,
   ]
   say(`${name}…`)
   const { code } = await run(node, [bin('vitest/vitest.mjs'), ...args], { env: { ...environment(), ...extra } })
   /** @type {Counts} */
-  const counts = { passed: 0, failed: 0, skipped: 0 }
+  const counts = { passed: 0, failures: [], skipped: 0 }
   if (existsSync(report)) {
     const read = JSON.parse(readFileSync(report, 'utf8'))
     counts.passed = read.numPassedTests
     counts.skipped = read.numPendingTests + read.numTodoTests
-    // A file that cannot be loaded has no tests to fail: it counts as one.
-    const unloaded = read.testResults.filter(
-      (/** @type {any} */ file) =>
-        file.status === 'failed' && !file.assertionResults.some((/** @type {any} */ test) => test.status === 'failed'),
-    )
-    counts.failed = read.numFailedTests + unloaded.length
+    counts.failures = failuresOf(read, JSON.parse(readFileSync(unhandledFile(report), 'utf8')), root)
   }
-  if (code !== 0 && counts.failed === 0) counts.failed = 1
+  if (code !== 0 && counts.failures.length === 0)
+    counts.failures.push({ what: `ended with code ${code}`, why: 'no test of it failed: what did stands above' })
   return counts
 }
 
-/** The Python that has the reference implementation; why there is none, else. */
+/**
+ * The Python that has the reference implementation; why there is none, else.
+ *
+ * @returns {Promise<{ python: string } | { python?: undefined, why: string, wrong: boolean }>}
+ */
 async function reference() {
   const given = process.env.KOI_NET_PYTHON || undefined
   const python = given ?? join(root, '.venv-koi-net/bin/python')
@@ -76,16 +96,16 @@ async function reference() {
   return { why, wrong: given !== undefined }
 }
 
+/** @returns {Promise<Counts>} */
 async function interop() {
-  const { python, why, wrong } = await reference()
-  if (!python)
-    return CI || wrong ? { passed: 0, failed: 1, skipped: 0, why } : { passed: 0, failed: 0, skipped: 1, why }
-  const extra = { KOI_NET_PYTHON: python }
+  const found = await reference()
+  if (found.python === undefined)
+    return CI || found.wrong
+      ? { passed: 0, failures: [{ what: 'could not run', why: found.why }], skipped: 0 }
+      : { passed: 0, failures: [], skipped: 1, why: found.why }
+  const extra = { KOI_NET_PYTHON: found.python }
   const counts = await vitest('interop', 'interop', extra)
-  const differential = join(root, 'interop/differential.ts')
-  const args = ['--conditions=@koi-mcp/source', differential, '--count', '20000']
-  const { code } = await run(node, args, { env: { ...environment(), ...extra } })
-  counts[code === 0 ? 'passed' : 'failed']++
+  await alsoRun(counts, ['interop/differential.ts', '--count', '20000'], extra)
   return counts
 }
 
@@ -98,11 +118,12 @@ async function bench() {
 /** The same cases every time; `npm run fuzz` makes others. */
 async function fuzz() {
   const counts = await vitest('fuzz', 'fuzz')
-  const args = ['--conditions=@koi-mcp/source', join(root, 'fuzz/main.ts'), '--count', '5000', '--seed', '1']
-  const { code } = await run(node, args, { env: environment() })
-  counts[code === 0 ? 'passed' : 'failed']++
+  await alsoRun(counts, ['fuzz/main.ts', '--count', '5000', '--seed', '1'])
   return counts
 }
+
+const counted = (/** @type {number} */ passed, /** @type {number} */ failed, /** @type {number} */ skipped) =>
+  `${passed} passed, ${failed} failed, ${skipped} skipped`
 
 /** @type {Record<string, () => Promise<Counts>>} */
 const PARTS = {
@@ -130,36 +151,26 @@ mkdirSync(RESULTS)
 
 /** @type {string[]} */
 const summary = []
-const total = { passed: 0, failed: 0, skipped: 0 }
+/** @type {string[]} */
+const failed = []
+const total = { passed: 0, skipped: 0 }
 for (const [name, part] of Object.entries(PARTS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
   const since = performance.now()
-  const counts = await part()
-  const state =
-    counts.failed > 0
-      ? 'FAILED'
-      : counts.passed + counts.skipped === 0
-        ? 'ok'
-        : counts.passed > 0
-          ? 'passed'
-          : 'SKIPPED'
-  const tests =
-    counts.passed + counts.failed + counts.skipped > 0
-      ? `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`
-      : ''
+  const { passed, failures, skipped, why } = await part()
+  const [state, tests] = [
+    failures.length > 0 ? 'FAILED' : passed > 0 ? 'passed' : skipped > 0 ? 'SKIPPED' : 'ok',
+    passed + failures.length + skipped > 0 ? `  ${counted(passed, failures.length, skipped)}` : '',
+  ]
   summary.push(
-    [
-      name.padEnd(8),
-      state.padEnd(8),
-      elapsed(since).padStart(8),
-      `  ${tests}`,
-      counts.why ? ` (${counts.why})` : '',
-    ].join(''),
+    [name.padEnd(8), state.padEnd(8), elapsed(since).padStart(8), tests, why === undefined ? '' : ` (${why})`].join(''),
   )
-  total.passed += counts.passed
-  total.failed += counts.failed
-  total.skipped += counts.skipped
+  failed.push(...failures.map((failure) => failureText(name, failure)))
+  total.passed += passed
+  total.skipped += skipped
 }
 process.stdout.write(`\n${summary.join('\n')}\nin ${elapsed(start)}\n\n`)
-process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)
-process.exitCode = total.failed > 0 ? 1 : 0
+// Named once more here, for a log may be cut to its end.
+if (failed.length > 0) process.stdout.write(`Failed:\n\n${failed.join('\n\n')}\n\n`)
+process.stdout.write(`${counted(total.passed, failed.length, total.skipped)}\n`)
+process.exitCode = failed.length > 0 ? 1 : 0

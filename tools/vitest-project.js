@@ -26,6 +26,8 @@ export const project = (name, test = {}) =>
     ],
     resolve: { conditions },
     ssr: { resolve: { conditions } },
+    // Where Vitest itself imports a global setup.
+    environments: { __vitest__: { resolve: { conditions } } },
     // A test waits for conditions, not for times: a limit is there for what hangs, and must not tell a slow machine from a broken product.
     test: {
       name,
@@ -33,6 +35,7 @@ export const project = (name, test = {}) =>
       environment: 'node',
       testTimeout: 60_000,
       hookTimeout: 60_000,
+      expect: { poll: { timeout: 50_000 } },
       ...test,
     },
   })

@@ -98,7 +98,7 @@ export class NodeProcess {
 
   /** Starts the process again that was armed, once it has killed itself. */
   async restartAfterDeath(): Promise<void> {
-    const signal = await Promise.race([this.#ended, wait(20_000, 'it lives')])
+    const signal = await Promise.race([this.#ended, wait(100_000, 'it lives')])
     if (signal !== 'SIGKILL')
       throw new Error(`the ${this.settings.role} was to be killed at its fault point: ${signal}`)
     await this.start()
@@ -170,12 +170,12 @@ export class FaultNetwork {
 
   /** What the nodes hold as soon as the condition is met and nothing is left to be done anywhere. */
   async until(what: string, met: (held: Record<Role, Holdings>) => boolean): Promise<Record<Role, Holdings>> {
-    const deadline = performance.now() + 30_000
+    const deadline = performance.now() + 100_000
     for (;;) {
       const held = await this.holdings()
       const quiet = ROLES.every((role) => held[role].inbox.pending === 0 && held[role].queued === 0)
       if (quiet && met(held)) return held
-      if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}\n${JSON.stringify(held, null, 1)}`)
+      if (performance.now() > deadline) throw new Error(`not within 100 s: ${what}\n${JSON.stringify(held, null, 1)}`)
       await wait(10)
     }
   }

@@ -40,7 +40,7 @@ beforeAll(async () => {
   )
   mcpUrl = new URL(running.ready['mcp_url'] ?? '')
   const known = `${running.service.url}/api/bundle?rid=${encodeURIComponent(RID)}`
-  await vi.waitFor(async () => expect((await fetch(known)).status).toBe(200), { timeout: 15_000 })
+  await vi.waitFor(async () => expect((await fetch(known)).status).toBe(200), { timeout: 50_000 })
 })
 afterAll(async () => {
   await running.stop()

@@ -48,26 +48,26 @@ afterEach(async () => {
 describe('the producer', () => {
   it('catalogues a folder, and follows it', async () => {
     await start()
-    await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(200)
+    await expect.poll(async () => (await bundle(ODD)).status).toBe(200)
     expect((await bundle(ODD)).body).toMatchObject({
       rid: ODD,
       origin: null,
       contents: { format: 'csv', rows: 2, columns: [{ name: 'id' }, { name: 'name' }] },
     })
     await rm(join(folder, 'data', 'sub', '50% #1*[x]?.csv'))
-    await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(404)
+    await expect.poll(async () => (await bundle(ODD)).status).toBe(404)
   })
 
   it('forgets what it catalogued before when it is given another folder', async () => {
     await start()
-    await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(200)
+    await expect.poll(async () => (await bundle(ODD)).status).toBe(200)
     await running?.stop()
     await mkdir(join(folder, 'other'))
     await writeFile(join(folder, 'other', 'new.csv'), 'id\n1\n')
     await start({ KOI_MCP_DOMAINS__DATA_CATALOG__CONFIG__FOLDER: join(folder, 'other') })
     const found = 'orn:data-catalog.dataset:other/new.csv'
-    await expect.poll(async () => (await bundle(found)).status, { timeout: 15_000 }).toBe(200)
-    await expect.poll(async () => (await bundle(ODD)).status, { timeout: 15_000 }).toBe(404)
+    await expect.poll(async () => (await bundle(found)).status).toBe(200)
+    await expect.poll(async () => (await bundle(ODD)).status).toBe(404)
     const left = async () => ((await api('/api/rids?types=orn:data-catalog.schema')).body as { rids: unknown[] }).rids
     await expect.poll(left).toHaveLength(1)
   })

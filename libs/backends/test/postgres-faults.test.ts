@@ -28,7 +28,7 @@ async function open(schema: string, server = url): Promise<NodeStore> {
 
 /** Tries again while the server is away. */
 async function eventually<T>(work: () => Promise<T>): Promise<T> {
-  const until = performance.now() + 10_000
+  const until = performance.now() + 50_000
   for (;;) {
     try {
       return await work()

@@ -89,6 +89,7 @@ export class RedisServer {
   async remove(): Promise<void> {
     if (this.#keeper.exitCode !== null) return
     const exit = once(this.#keeper, 'exit')
+    this.#keeper.ref()
     this.#keeper.stdin?.end()
     await exit
   }

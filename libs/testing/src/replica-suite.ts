@@ -450,7 +450,7 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
     it('wake each other', async () => {
       const heard = new Promise<object>((resolve) => other.onWake((wake) => wake.inbox && resolve({ ...wake })))
       await one.accept([arrivalOf(bundleOf(dataset('a')))])
-      const late = sleep(5000, 'nothing was heard', { ref: false })
+      const late = sleep(50_000, 'nothing was heard', { ref: false })
       expect(await Promise.race([heard, late])).toMatchObject({ inbox: true })
     })
 
@@ -462,7 +462,7 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       await one.close()
       expect((await takeLane(other, 'w', LEASE_MS))?.lane).toBe(dataset('a'))
       expect(await other.takeLease('work', 'other', LEASE_MS)).toBeDefined()
-      const late = sleep(5000, 'nothing was heard', { ref: false })
+      const late = sleep(50_000, 'nothing was heard', { ref: false })
       expect(await Promise.race([heard, late])).toEqual({ changes: true, inbox: true, outbox: true })
     })
   })

@@ -27,23 +27,31 @@ export const CACHE_FUNCTIONS = String.raw`
     if call('HINCRBY', key('types'), name, change) <= 0 then call('HDEL', key('types'), name) end
   end
 
+  -- One call for many: calls are what takes time.
+  local function each_part(list, size, work)
+    for from = 1, #list, size do work(unpack(list, from, math.min(from + size - 1, #list))) end
+  end
+
   -- Tokens that stay are not touched.
   local function index_words(id, before, after)
     if before == after then return end
-    local wanted = {}
+    local wanted, new, gone = {}, {}, {}
     for token in string.gmatch(after, '\n([^=]+)') do wanted[token] = true end
     for token in string.gmatch(before, '\n([^=]+)') do
       if wanted[token] then
         wanted[token] = nil
       else
         call('SREM', key('token:' .. token), id)
-        if call('EXISTS', key('token:' .. token)) == 0 then call('ZREM', key('tokens'), token) end
+        if call('EXISTS', key('token:' .. token)) == 0 then gone[#gone + 1] = token end
       end
     end
     for token in pairs(wanted) do
       call('SADD', key('token:' .. token), id)
-      call('ZADD', key('tokens'), 'NX', 0, token)
+      new[#new + 1] = 0
+      new[#new + 1] = token
     end
+    each_part(gone, 1000, function(...) call('ZREM', key('tokens'), ...) end)
+    each_part(new, 1000, function(...) call('ZADD', key('tokens'), ...) end)
   end
 
   local function drop_changes(numbers)

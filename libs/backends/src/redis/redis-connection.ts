@@ -52,6 +52,7 @@ export class RedisConnection {
   readonly where: string
   /** Of the store, as its format has it: a server that lost its data, or got another's, is not written to. */
   #id = ''
+  /** Why there is no connection; what is asked for without one fails with less to say. */
   #lastError: unknown
   /** That the server keeps what it is given; anew for each connection, for it may lead to another server, or one with other settings. */
   #checked: Promise<void> | undefined
@@ -63,6 +64,7 @@ export class RedisConnection {
     const { path, host = 'localhost', port = 6379 } = this.#redis.options
     this.where = `Redis ${path ?? `${host}:${port}`} (namespace ${options.namespace})`
     this.#redis.on('error', (error: unknown) => (this.#lastError = error))
+    this.#redis.on('ready', () => (this.#lastError = undefined))
     this.#redis.on('close', () => {
       const error = this.#lastError
       if (this.#checked !== undefined && this.#closing === undefined) {
@@ -135,7 +137,8 @@ export class RedisConnection {
       await this.#checked
       reply = await work()
     } catch (error) {
-      throw storeError(error instanceof ReplyError ? error : (this.#lastError ?? error), this.where)
+      const isAnswer = error instanceof ReplyError || error instanceof StoreError
+      throw storeError(isAnswer ? error : (this.#lastError ?? error), this.where)
     }
     try {
       return read(reply)
@@ -148,7 +151,6 @@ export class RedisConnection {
     const { log, durability } = this.#options
     try {
       await checkServer(this.#redis, { where: this.where, log, durability })
-      this.#lastError = undefined
     } catch (error) {
       this.#checked = undefined
       throw error
@@ -173,10 +175,10 @@ export class RedisConnection {
   }
 }
 
-/** Closes the connection, and waits until it is closed. */
+/** Closes the connection, and waits until it is closed. One that waits to be made again is so at once, and says nothing of it. */
 export async function endOf(redis: Redis): Promise<void> {
-  if (redis.status === 'end') return
-  const end = once(redis, 'end')
+  const isOpen = redis.status !== 'end' && redis.status !== 'reconnecting'
+  const end = isOpen ? once(redis, 'end') : undefined
   redis.disconnect()
   await end
 }

@@ -6,15 +6,14 @@
  * - `lanes:ready`: lanes with due work that are not in `lanes:held`, by their first place.
  */
 export const LANE_FUNCTIONS = String.raw`
-  local function make_ready(lane)
+  local function make_ready(lane, first)
     call('ZADD', key('lanes:due'), 0, lane)
-    if not call('ZSCORE', key('lanes:held'), lane) then
-      call('ZADD', key('lanes:ready'), call('LINDEX', key('lane:' .. lane), 0), lane)
-    end
+    if call('ZSCORE', key('lanes:held'), lane) then return end
+    call('ZADD', key('lanes:ready'), first or call('LINDEX', key('lane:' .. lane), 0), lane)
   end
 
   local function append_to_lane(lane, place)
-    if call('RPUSH', key('lane:' .. lane), place) == 1 then make_ready(lane) end
+    if call('RPUSH', key('lane:' .. lane), place) == 1 then make_ready(lane, place) end
   end
 
   -- Answers whether the lane has work.

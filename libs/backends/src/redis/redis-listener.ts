@@ -19,7 +19,7 @@ export class RedisListener {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#redis = connectionOf(options.url, `${options.namespace} wakes`)
+    this.#redis = connectionOf(options.url, `${options.namespace}:wakes`)
     this.#redis.on('message', (_, payload) => options.wakes.heard(payload))
     this.#redis.on('error', () => undefined)
   }

@@ -45,9 +45,9 @@ const LOOK = stepScript(
   end
 
   local found = {}
-  local next_cursor, ids = unpack(call('SSCAN', key('token:' .. token), cursor, 'COUNT', 500))
-  for _, id in ipairs(ids) do
-    local rid = call('HGET', key('docs'), id)
+  local next_cursor, ids = unpack(call('SSCAN', key('token:' .. token), cursor, 'COUNT', 200))
+  local rids = #ids > 0 and call('HMGET', key('docs'), unpack(ids)) or {}
+  for _, rid in ipairs(rids) do
     if rid and is_wanted(rid) then
       local score = score_of(call('HGET', key('cache:' .. rid), 'words') or '')
       if score then found[#found + 1] = {rid, score} end
@@ -59,7 +59,7 @@ const LOOK = stepScript(
 const DEFAULT_LIMIT = 20
 const TOKENS_A_PAGE = 100
 /** Of one query: documents that are looked at, each as often as the query may mean a token of it. What is beyond is neither found nor counted. */
-const MOST_LOOKED_AT = 100_000
+const MOST_LOOKED_AT = 50_000
 /** Stands behind all that tokens are made of. */
 const BEHIND = '\u{10ffff}'
 

@@ -41,7 +41,7 @@ async function checkSyncs(
 ): Promise<void> {
   let settings: ReadonlyMap<string, string>
   try {
-    const flat = (await redis.config('GET', 'appendfsync', 'no-appendfsync-on-rewrite'))
+    const flat = await redis.config('GET', 'appendfsync', 'no-appendfsync-on-rewrite')
     settings = new Map(flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? '']] : [])))
   } catch (error) {
     if (!(error instanceof ReplyError)) throw error

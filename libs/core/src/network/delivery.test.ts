@@ -61,7 +61,7 @@ async function setup(
   const known: Peer[] = []
   for (let index = 0; index < peers; index++) known.push(await fullNode(`peer${index}`))
   for (const { identity } of known) graph.observe(identity.rid, nodeProfileContents(identity.profile))
-  const http = new HttpExchange({ requestTimeoutMs: 5_000 })
+  const http = new HttpExchange({ requestTimeoutMs: 50_000 })
   opened.push(() => http.close())
   const log = recordingLogger()
   const addressOf = addressBook(graph)
@@ -364,6 +364,8 @@ describe('DeliveryWorker', () => {
     const [liar, healthy] = peers as [Peer, Peer]
     if (answer === 'away') await liar.server.close()
     else liar.server.answer = () => answer
+    // Before the worker is stopped, which would wait for the answer.
+    opened.push(() => liar.server.close())
     const targets = [liar.identity.rid, healthy.identity.rid]
     await announce(store, testBundle('1'), targets)
     worker.start()

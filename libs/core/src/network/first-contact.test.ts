@@ -142,23 +142,26 @@ describe('FirstContact', () => {
   })
 
   const page = 'x'.repeat(10_000)
-  it.each<[string, Answer, RegExp]>([
+  it.each<[string, Answer, RegExp, number?]>([
     ['nothing', { status: 200, body: '' }, /JSON/],
     ['of elsewhere', { status: 302, body: '', headers: { location: 'http://127.0.0.1:9/' } }, /status 302/],
     ['without an end', { status: 200, body: page, hangs: true }, /longer than 5000 bytes/],
-    ['never', { status: 200, body: '', hangs: true }, /did not answer within 100 ms/],
+    ['never', { status: 200, body: '', hangs: true }, /did not answer within 100 ms/, 100],
     ['with status 500', { status: 500, body: page }, /longer than 5000 bytes|status 500/],
-  ])('goes on asking a host that answers %s, with the reason in the log', async (_, answer, reason) => {
-    const http = new HttpExchange({ requestTimeoutMs: 100, maxReplyBytes: 5_000 })
-    opened.push(http)
-    const { server, log, contact } = await setup()
-    const node = testIdentity('coordinator', `${server.origin}/koi-net`)
-    server.answer = () => (server.requests.length < 3 ? answer : wellKnown(node))
-    expect((await contact({ http }).learn(never))?.rid).toBe(node.rid)
-    expect(server.requests).toHaveLength(3)
-    expect(log.lines[0]).toMatchObject({ level: 'warn', fields: { url: `${server.origin}/koi-net` } })
-    expect(log.lines[0]?.fields?.['error']).toMatch(reason)
-  })
+  ])(
+    'goes on asking a host that answers %s, with the reason in the log',
+    async (_, answer, reason, requestTimeoutMs) => {
+      const http = new HttpExchange({ requestTimeoutMs, maxReplyBytes: 5_000 })
+      opened.push(http)
+      const { server, log, contact } = await setup()
+      const node = testIdentity('coordinator', `${server.origin}/koi-net`)
+      server.answer = () => (server.requests.length < 3 ? answer : wellKnown(node))
+      expect((await contact({ http }).learn(never))?.rid).toBe(node.rid)
+      expect(server.requests).toHaveLength(3)
+      expect(log.lines[0]).toMatchObject({ level: 'warn', fields: { url: `${server.origin}/koi-net` } })
+      expect(log.lines[0]?.fields?.['error']).toMatch(reason)
+    },
+  )
 
   it('says again after 30 seconds that nobody answers', async () => {
     const { log, contact } = await setup()

@@ -38,7 +38,7 @@ async function setup(
   const server = await testServer(({ path }) => answer({ us, peer, path }))
   const us = testIdentity('us', 'http://us.example/koi-net')
   const peer = testIdentity('peer', `${server.origin}/koi-net/`)
-  const http = new HttpExchange({ requestTimeoutMs: 5_000, maxReplyBytes: 100_000 })
+  const http = new HttpExchange({ requestTimeoutMs: 50_000, maxReplyBytes: 100_000 })
   opened.push(server, http)
   const log = recordingLogger()
   const book: AddressBook = (node) =>

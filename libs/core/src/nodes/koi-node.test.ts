@@ -54,7 +54,7 @@ async function network(more: Partial<NodeOptions> = {}) {
 }
 
 async function until<T>(what: string, found: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const deadline = Date.now() + 15_000
+  const deadline = Date.now() + 50_000
   for (;;) {
     const value = await found()
     if (value !== undefined && value !== false) return value

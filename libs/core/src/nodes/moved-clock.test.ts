@@ -54,7 +54,7 @@ const holds = (node: KoiNode, rid: Rid, contents: object | undefined) =>
     return text === (contents === undefined ? undefined : JSON.stringify(contents))
   })
 
-describe('a clock that is set', { timeout: 20_000 }, () => {
+describe('a clock that is set', () => {
   it('an hour back, a year ahead and right again loses no change at any node', async () => {
     const machine = new Machine()
     const { producer, consumer, coordinator } = await machine.network()

@@ -43,7 +43,7 @@ const notesOf = async (node: KoiNode) =>
   ])
 
 const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-  const deadline = performance.now() + 20_000
+  const deadline = performance.now() + 50_000
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`never came: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))

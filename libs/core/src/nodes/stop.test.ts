@@ -14,8 +14,8 @@ import type { NodeOptions } from './node-options.ts'
 
 const ANY_PORT = 'http://127.0.0.1:0/koi-net'
 const GRACE_MS = 50
-/** Far below the 30 s that a call may take. */
-const BOUND_MS = 5_000
+/** A call that is not cut off outlasts the test. */
+const network = { requestTimeoutMs: 600_000 }
 
 const ends: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -25,19 +25,13 @@ afterEach(async () => {
 async function options(more: Partial<NodeOptions> = {}) {
   const state = await mkdtemp(join(tmpdir(), 'koi-stop-'))
   ends.push(() => rm(state, { recursive: true }))
-  return { name: 'node', baseUrl: ANY_PORT, domains: [new Notes()], state, ...more }
+  return { name: 'node', baseUrl: ANY_PORT, domains: [new Notes()], network, state, ...more }
 }
 
 const started = async <N extends ProducerNode | ConsumerNode>(node: N): Promise<N> => {
   ends.push(() => node.stop({ graceMs: GRACE_MS }))
   await node.start()
   return node
-}
-
-const timed = async (work: Promise<void>): Promise<number> => {
-  const since = performance.now()
-  await work
-  return performance.now() - since
 }
 
 /** A producer whose handler is in the middle of a note. */
@@ -69,7 +63,7 @@ async function nextStart(at: NodeOptions) {
   return { attempts, state: await node.store.inboxState() }
 }
 
-describe('a node that stops', { timeout: 20_000 }, () => {
+describe('a node that stops', () => {
   it('cuts off a call that is not answered, and makes it again at the next start', async () => {
     const coordinator = new CoordinatorNode({ ...(await options({ name: 'coordinator' })), baseUrl: ANY_PORT })
     await started(coordinator)
@@ -95,7 +89,7 @@ describe('a node that stops', { timeout: 20_000 }, () => {
     const asked = server.requests.length
     const note = await node.publish({ rid: NoteRID.of('a'), contents: {} })
     await until(() => server.requests.length > asked)
-    expect(await timed(node.stop({ graceMs: GRACE_MS }))).toBeLessThan(BOUND_MS)
+    await node.stop({ graceMs: GRACE_MS })
     hangs = false
     await started(new ProducerNode(at))
     await until(async () => (await consumer.store.read(note.rid)) !== undefined)
@@ -106,7 +100,7 @@ describe('a node that stops', { timeout: 20_000 }, () => {
       while (!signal.aborted) await nextTurn()
       signal.throwIfAborted()
     })
-    expect(await timed(node.stop({ graceMs: GRACE_MS }))).toBeLessThan(BOUND_MS)
+    await node.stop({ graceMs: GRACE_MS })
     expect(await nextStart(at)).toEqual({
       attempts: [1],
       state: { pending: 0, deadLetters: 0, nextDueAt: undefined },
@@ -116,7 +110,7 @@ describe('a node that stops', { timeout: 20_000 }, () => {
   it('leaves a handler behind that listens to nobody', async () => {
     let end = (): void => undefined
     const { node, at } = await busyWith(() => new Promise<void>((resolve) => (end = resolve)))
-    expect(await timed(node.stop({ graceMs: GRACE_MS }))).toBeLessThan(BOUND_MS)
+    await node.stop({ graceMs: GRACE_MS })
     expect(await nextStart(at)).toMatchObject({ attempts: [1], state: { pending: 0, deadLetters: 0 } })
     end()
     await nextTurn()

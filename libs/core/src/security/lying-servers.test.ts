@@ -31,7 +31,7 @@ interface Lie {
   tell(truth: Answer, to: Rid, liar: Outsider): Answer
   /** What the node says of it in its log. */
   readonly said: RegExp
-  /** How long the node waits for a reply; default 400. */
+  /** How long the node waits for a reply. */
   readonly timeoutMs?: number
 }
 
@@ -68,17 +68,18 @@ const lies: readonly Lie[] = [
     name: 'without an end',
     tell: () => ({ status: 200, body: '{"payload":"', more: spaces() }),
     said: /the reply is longer than \d+ bytes/,
-    timeoutMs: 20_000,
   },
   {
     name: 'drop by drop',
     tell: () => ({ status: 200, body: '{', more: drops() }),
     said: /did not answer within 400 ms/,
+    timeoutMs: 400,
   },
   {
     name: 'that never comes',
     tell: () => ({ status: 200, body: '', hangs: true }),
     said: /did not answer within 400 ms/,
+    timeoutMs: 400,
   },
   {
     name: 'of elsewhere',
@@ -110,7 +111,7 @@ async function* drops(): AsyncGenerator<string> {
 }
 
 async function start(
-  { timeoutMs = 400 }: Pick<Lie, 'timeoutMs'>,
+  { timeoutMs }: Pick<Lie, 'timeoutMs'>,
   more: { baseUrl?: string } = { baseUrl: 'http://127.0.0.1:0/koi-net' },
 ) {
   const log = recordingLogger()
@@ -198,7 +199,7 @@ describe('a node that is answered', () => {
   )
 
   it('nothing for a hundred events goes on with those of others, and with nodes', async () => {
-    const { node } = await start({ timeoutMs: 30_000 })
+    const { node } = await start({})
     const [liar, honest] = [await outsider(), await outsider()]
     for (const peer of [liar, honest]) {
       await peer.introduce(node)

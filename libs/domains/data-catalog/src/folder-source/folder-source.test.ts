@@ -107,7 +107,7 @@ describe('FolderSource', () => {
           log.push(...publisher.takeLog())
           expect(log).toContain(line)
         },
-        { timeout: 10_000, interval: 20 },
+        { timeout: 50_000, interval: 20 },
       )
     await writeFile(join(folder, 'new.csv'), 'a\n1\n')
     await seen('+ test/new.csv')
@@ -325,16 +325,20 @@ describe('FolderSource', () => {
   it('waits until a file that is being written rests', async () => {
     const folder = await dataFolder()
     const publisher = new FakePublisher()
-    const source = await begin(folder, publisher, { stableMs: 200 })
+    const source = await begin(folder, publisher, { stableMs: 600_000 })
     const file = join(folder, 'growing.csv')
     await writeFile(file, 'x\n1\n')
     await source.rescan()
     for (let i = 0; i < 5; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 50))
       await appendFile(file, '2\n')
+      await write(folder, `rests${i}.csv`, 'x\n')
+      await source.rescan()
+      await vi.waitFor(() => expect(publisher.takeLog()).toEqual([`+ test/rests${i}.csv`]), 50_000)
     }
-    await source.idle()
-    expect(publisher.takeLog()).toEqual(['+ test/growing.csv'])
+    const earlier = new Date(Date.now() - 600_000)
+    await utimes(file, earlier, earlier)
+    await source.rescan()
+    await vi.waitFor(() => expect(publisher.takeLog()).toEqual(['+ test/growing.csv']), 50_000)
     expect(publisher.contents(datasetRid('test', 'growing.csv'))?.['rows']).toBe(6)
   })
 
@@ -360,7 +364,7 @@ describe('FolderSource', () => {
     const source = await begin(folder, publisher, { log })
     publisher.takeLog()
     await rename(folder, join(parent, 'away'))
-    await vi.waitFor(() => expect(lines.some((line) => line.includes('cannot be looked through'))).toBe(true), 5_000)
+    await vi.waitFor(() => expect(lines.some((line) => line.includes('cannot be looked through'))).toBe(true), 50_000)
     // As the watcher tells it, or a look through the folder.
     await lookAgain(source)
     await lookAgain(source)
