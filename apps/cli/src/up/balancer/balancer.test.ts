@@ -160,7 +160,7 @@ describe('the balancer', () => {
     socket.end('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
     // As at our services, who says no more is taken for gone, and may get no answer.
     await once(socket.resume(), 'end')
-    await target.idle(60_000)
+    await target.idle(AbortSignal.timeout(60_000))
     expect(await get()).toBe('a')
   })
 })
@@ -241,7 +241,7 @@ describe('where a replica is gone', () => {
     await named('new')
     expect([await get(), await get()]).toEqual(['new', 'new'])
     let isIdle = false
-    const idle = old.idle(60_000).then(() => (isIdle = true))
+    const idle = old.idle(AbortSignal.timeout(60_000)).then(() => (isIdle = true))
     expect(isIdle).toBe(false)
     waiting[0]?.()
     expect(await running).toBe('old')

@@ -6,10 +6,16 @@ import { HOST } from '../service-plan.ts'
 const PROBE_MS = 3_000
 const PROBE_AGAIN_MS = 500
 
+/**
+ * The services close a connection that was idle for 5 s, and say so: it is used no more this long before, or a request could meet the close, and
+ * nobody would know whether it was done. On a machine that has much to do, a timer is late by a second or two.
+ */
+const SPARE_MS = 4_000
+
 /** A replica as the balancer sees it. */
 export class Target {
   readonly port: number
-  readonly agent = new Agent({ keepAlive: true })
+  readonly agent = new Agent({ keepAlive: true, agentKeepAliveTimeoutBuffer: SPARE_MS })
   #isWell = true
   #isDoubted = false
   #waiting = 0
@@ -37,14 +43,13 @@ export class Target {
     }
   }
 
-  /** Resolves when no request waits for an answer to begin, or after `ms`. (Those that have begun, a service that drains ends itself.) */
-  async idle(ms: number): Promise<void> {
-    if (this.#waiting === 0) return
+  /** Resolves when no request waits for an answer to begin, or with the signal. (Those that have begun, a service that drains ends itself.) */
+  async idle(until: AbortSignal): Promise<void> {
+    if (this.#waiting === 0 || until.aborted) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#onIdle = resolve
-    const timer = setTimeout(resolve, ms)
+    until.addEventListener('abort', () => resolve(), { once: true })
     await promise
-    clearTimeout(timer)
   }
 
   /**

@@ -12,7 +12,9 @@ import { ServiceProcess } from '../service-process.ts'
 import type { ServiceListener } from '../service-process.ts'
 
 /** How long a replica that is taken out may have for what it was sent, before it is told to end; in milliseconds. */
-const IDLE_WITHIN_MS = 5_000
+const IDLE_WITHIN_MS = 30_000
+/** The same where all of them end. */
+const LAST_IDLE_WITHIN_MS = 1_000
 /** How long it then has to end. The services give what still runs half of that. */
 const STOP_WITHIN_MS = 10_000
 
@@ -39,6 +41,7 @@ export class ReplicaSet {
   readonly #balancer: Balancer
   readonly #replicas: readonly Kept<Replica>[]
   readonly #hurry = new AbortController()
+  readonly #noMoreIdling = new AbortController()
   #ready: RunningService | undefined
 
   /** Takes the address; nobody is behind it yet. */
@@ -80,10 +83,15 @@ export class ReplicaSet {
   }
 
   async stop(hurry: AbortSignal): Promise<void> {
-    const onHurry = (): void => this.#hurry.abort()
+    const onHurry = (): void => {
+      this.#noMoreIdling.abort()
+      this.#hurry.abort()
+    }
     hurry.addEventListener('abort', onHurry)
     if (hurry.aborted) onHurry()
+    const cut = setTimeout(() => this.#noMoreIdling.abort(), LAST_IDLE_WITHIN_MS)
     await Promise.all(this.#replicas.map((replica) => replica.end()))
+    clearTimeout(cut)
     hurry.removeEventListener('abort', onHurry)
     await this.#balancer.close(0)
   }
@@ -127,7 +135,7 @@ export class ReplicaSet {
   /** Nothing new reaches it from here on; what it has been sent it may end. */
   async #end(replica: Replica): Promise<void> {
     this.#takeOut(replica)
-    if (!this.#hurry.signal.aborted) await replica.target?.idle(IDLE_WITHIN_MS)
+    await replica.target?.idle(AbortSignal.any([AbortSignal.timeout(IDLE_WITHIN_MS), this.#noMoreIdling.signal]))
     await replica.service.stop(STOP_WITHIN_MS, this.#hurry.signal)
     replica.target?.close()
   }
