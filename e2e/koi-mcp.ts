@@ -24,7 +24,19 @@ export interface Service {
   readonly koi_net_url: string
   readonly node_rid: string
   readonly mcp_url?: string
+  readonly pids: readonly number[]
 }
+
+export type Servers = Readonly<Record<string, { readonly pid?: number; readonly url: string }>>
+
+/** The `ready` line, and what follows when other processes run. */
+export interface Running {
+  readonly services: readonly Service[]
+  readonly servers?: Servers
+}
+
+/** Many processes start, on a machine that may have much to do. */
+const STARTED_MS = 300_000
 
 export interface Exit {
   readonly code: number | null
@@ -65,10 +77,10 @@ export class Command {
   }
 
   /** The first answer that is not `undefined`; fails with all output when the command ends before. */
-  async until<T>(look: () => T | undefined): Promise<T> {
+  async until<T>(look: () => T | undefined, ms?: number): Promise<T> {
     let exit: Exit | undefined
     void this.exited.then((ended) => (exit = ended))
-    const found = await eventually(() => look() ?? (exit === undefined ? undefined : new Error('it ended')))
+    const found = await eventually(() => look() ?? (exit === undefined ? undefined : new Error('it ended')), ms)
     if (found instanceof Error) throw new Error(`${found.message} (${JSON.stringify(exit)}):\n${this.everything}`)
     return found
   }
@@ -89,20 +101,26 @@ export const koiMcp = async (args: readonly string[], options: { cwd?: string; e
 export class Network {
   readonly command: Command
   readonly services: readonly Service[]
+  /** Database servers that it started. */
+  readonly servers: Servers
 
-  private constructor(command: Command, services: readonly Service[]) {
+  private constructor(command: Command, services: readonly Service[], servers: Servers) {
     this.command = command
     this.services = services
+    this.servers = servers
   }
 
-  static async up(place: Place, options: { port?: number; env?: NodeJS.ProcessEnv } = {}): Promise<Network> {
+  static async up(
+    place: Place,
+    options: { port?: number; args?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<Network> {
     const port = String(options.port ?? 0)
-    const args = ['up', '--json', '--port', port, '--data', place.data, '--state', place.state]
+    const args = ['up', '--json', '--port', port, '--data', place.data, '--state', place.state, ...(options.args ?? [])]
     const command = new Command(args, options)
-    const first = await command.until(() => command.out[0])
-    const { event, services } = JSON.parse(first) as { event: string; services: Service[] }
+    const first = await command.until(() => command.out[0], STARTED_MS)
+    const { event, services, servers = {} } = JSON.parse(first) as { event: string } & Running
     if (event !== 'ready') throw new Error(`the first line is ${first}`)
-    return new Network(command, services)
+    return new Network(command, services, servers)
   }
 
   service(role: Role): Service {
@@ -118,6 +136,16 @@ export class Network {
     return this.command.out.slice(1).map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 
+  /** The processes as they were last told of. */
+  get replicas(): Running {
+    const { services, servers } = this
+    return (this.events.findLast(({ event }) => event === 'replicas') as Running | undefined) ?? { services, servers }
+  }
+
+  pidsOf(role: Role): readonly number[] {
+    return this.replicas.services.find((service) => service.role === role)!.pids
+  }
+
   /** What a node knows of a type, by its own API. */
   async rids(type: string, role: Role = 'consumer'): Promise<readonly string[]> {
     const response = await fetch(`${this.service(role).url}/api/rids?limit=1000&types=${encodeURIComponent(type)}`)
@@ -125,14 +153,14 @@ export class Network {
   }
 
   /** Resolves when the gateway knows exactly these datasets. */
-  async catalogued(rids: readonly string[]): Promise<void> {
+  async catalogued(rids: readonly string[], ms?: number): Promise<void> {
     const wanted = JSON.stringify([...rids].sort(byteOrder))
     let known = ''
     const alike = async () => {
       known = JSON.stringify(await this.rids(DATASET))
       return known === wanted ? true : undefined
     }
-    await eventually(alike).catch(() => {
+    await eventually(alike, ms).catch(() => {
       throw new Error(`the gateway knows ${known}, not ${wanted}\n${this.command.everything}`)
     })
   }
@@ -140,9 +168,9 @@ export class Network {
   /** The processes of the three services, as the state folder names them. */
   async pids(place: Place): Promise<Readonly<Record<Role, number>>> {
     const file = JSON.parse(await readFile(join(place.state, 'network.json'), 'utf8')) as {
-      services: { role: Role; pid: number }[]
+      services: { role: Role; pids: [number] }[]
     }
-    return Object.fromEntries(file.services.map(({ role, pid }) => [role, pid])) as Record<Role, number>
+    return Object.fromEntries(file.services.map(({ role, pids: [pid] }) => [role, pid])) as Record<Role, number>
   }
 }
 

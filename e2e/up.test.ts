@@ -21,6 +21,7 @@ describe('koi-mcp up', () => {
         koi_net_url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/koi-net$/u) as string,
         node_rid: expect.stringMatching(new RegExp(`^orn:koi-net\\.node:${name}\\+[0-9a-f]{64}$`, 'u')) as string,
         ...(name === 'mcp-gateway' ? { mcp_url: expect.stringMatching(/\/mcp$/u) as string } : {}),
+        pids: [expect.any(Number)],
       })),
     })
     await network.catalogued([PLANETS])

@@ -10,6 +10,7 @@ import { DEFAULT_PORT, ROLE_NAMES } from './roles.ts'
 import { runRole } from './run-role.ts'
 import type { NodeChoice } from './state/node-folder.ts'
 import { withStop } from './stop-signals.ts'
+import { BACKENDS } from './up/backend.ts'
 import { up } from './up/up-command.ts'
 import type { UpOptions } from './up/up-command.ts'
 
@@ -53,6 +54,10 @@ const addUp = (program: Command, io: Io): void => {
     .option('--data <dir>', 'folder to catalogue, with its subfolders (default: the examples)')
     .option('--state <dir>', 'folder for keys, caches and queues', '.koi')
     .option('--port <n>', 'first of three ports; 0 takes any that are free', firstPort, DEFAULT_PORT)
+    .addOption(
+      new Option('--backend <servers>', 'keep it all on database servers, not in files (see below)').choices(BACKENDS),
+    )
+    .option('--replicas <n>', 'processes of each service, behind its one address; needs --backend', replicas, 1)
     .option('--json', 'JSON lines on standard output, everything else on standard error')
     .option('--verbose', "show every line of the services' logs")
     .addHelpText(
@@ -62,8 +67,10 @@ const addUp = (program: Command, io: Io): void => {
         ['koi-mcp up --port 7100', 'on ports 7100, 7101 and 7102'],
         ['koi-mcp up --port 0 --state /tmp/koi', 'beside another network'],
         ['koi-mcp up --json > events.jsonl', 'the addresses, then every event, for a script'],
+        ['koi-mcp up --backend redis+postgres --replicas 3', 'nine processes that share two servers'],
       ),
     )
+    .addHelpText('after', BACKENDS_HELP)
     .action((options: UpOptions) => withStop((stop) => up(options, io, stop)))
 }
 
@@ -190,6 +197,20 @@ const ofNode = (command: Command): Command =>
     .option('--name <name>', "the node's name in the network of --state")
     .option('--state <dir>', 'state folder of a network', '.koi')
     .option('--storage <dir>', 'state folder of a single node, in place of --name and --state')
+
+const BACKENDS_HELP = `Backends:
+  redis+postgres  the knowledge and all that is to be done in Postgres; Redis wakes the processes (it may be lost)
+  postgres        the same, woken by Postgres itself
+  redis           all of it in Redis
+The servers are started in the state folder (packages redis-server and postgresql), unless REDIS_URL and DATABASE_URL
+name others; Ctrl-C stops them, and the next start finds their data. A process that ends is started again.
+SIGUSR2 restarts every replica, one at a time: kill -USR2 PID loses no request.`
+
+const replicas = (text: string): number => {
+  const value = Number(text)
+  if (/^\d{1,2}$/u.test(text) && value >= 1 && value <= 32) return value
+  throw new InvalidArgumentError('Give a number from 1 to 32.')
+}
 
 const firstPort = (text: string): number => {
   const port = Number(text)

@@ -13,7 +13,7 @@ afterEach(() => rm(join(folder, '..'), { recursive: true }))
 const gateway = {
   role: 'consumer',
   name: 'mcp-gateway',
-  pid: 2,
+  pids: [2],
   url: 'http://127.0.0.1:1',
   koi_net_url: 'k',
   node_rid: 'n',

@@ -3,18 +3,22 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { CliError, errorCode, messageOf } from './errors.ts'
 import type { Role } from './roles.ts'
+import type { RunningServers } from './up/servers/servers.ts'
 
 /** What `koi-mcp up` leaves in its state folder while it runs, for the commands that look into the network. */
 export interface RunningNetwork {
   readonly pid: number
   readonly started: string
   readonly services: readonly RunningService[]
+  /** The database servers that it started. */
+  readonly servers?: RunningServers
 }
 
 export interface RunningService {
   readonly role: Role
   readonly name: string
-  readonly pid: number
+  /** The processes behind its address. */
+  readonly pids: readonly number[]
   readonly url: string
   readonly koi_net_url: string
   readonly node_rid: string
@@ -41,6 +45,7 @@ export const readRunningNetwork = async (folder: string): Promise<RunningNetwork
 export class OwnedStateFolder {
   readonly path: string
   readonly #lock: DatabaseSync
+  #announced: Promise<void> = Promise.resolve()
 
   private constructor(path: string, lock: DatabaseSync) {
     this.path = path
@@ -86,14 +91,19 @@ export class OwnedStateFolder {
     }
   }
 
-  /** Whole or not at all: readers never see half of it. */
-  async announce(network: RunningNetwork): Promise<void> {
-    const draft = `${networkFile(this.path)}.${process.pid}`
-    await writeFile(draft, `${JSON.stringify(network, null, 2)}\n`, { mode: 0o600 })
-    await rename(draft, networkFile(this.path))
+  /** Whole or not at all: readers never see half of it. One after the other, for the last is what is so. */
+  announce(network: RunningNetwork): Promise<void> {
+    const write = async (): Promise<void> => {
+      const draft = `${networkFile(this.path)}.${process.pid}`
+      await writeFile(draft, `${JSON.stringify(network, null, 2)}\n`, { mode: 0o600 })
+      await rename(draft, networkFile(this.path))
+    }
+    this.#announced = this.#announced.then(write, write)
+    return this.#announced
   }
 
   async withdraw(): Promise<void> {
+    await this.#announced.catch(() => undefined)
     await rm(networkFile(this.path), { force: true })
   }
 

@@ -8,6 +8,9 @@ export interface LogLine {
   readonly structured: boolean
 }
 
+/** One of our own. */
+export const warning = (message: string): LogLine => ({ level: 'warn', message, fields: {}, structured: true })
+
 export const readLogLine = (line: string): LogLine => {
   const record = line.startsWith('{') ? parse(line) : undefined
   if (record === undefined || typeof record['msg'] !== 'string') {

@@ -5,9 +5,10 @@ import { eventJson, eventLine } from '../output/event-line.ts'
 import { LiveLines } from '../output/live-lines.ts'
 import { APP_OF } from '../roles.ts'
 import type { Role } from '../roles.ts'
-import type { RunningService } from '../state-folder.ts'
-import { logText } from './log-line.ts'
+import { processesText, runningJson } from './announcement.ts'
+import { logText, warning } from './log-line.ts'
 import type { LogLine } from './log-line.ts'
+import type { Running } from './running.ts'
 import type { ServiceListener } from './service-process.ts'
 
 /**
@@ -20,7 +21,7 @@ export class UpReport implements ServiceListener {
   readonly #json: boolean
   readonly #verbose: boolean
   readonly #lines: LiveLines
-  #running: readonly RunningService[] = []
+  #running: Running = { services: [] }
   #waiting: (() => void)[] | undefined = []
   #stopping = false
 
@@ -37,11 +38,24 @@ export class UpReport implements ServiceListener {
     printLine(this.#json ? this.#io.stderr : this.#io.stdout, text)
   }
 
-  ready(running: readonly RunningService[], text: string): void {
+  ready(running: Running, text: string): void {
     this.#running = running
     printLine(this.#io.stdout, text)
-    for (const show of this.#waiting ?? []) show()
+    const waiting = this.#waiting ?? []
     this.#waiting = undefined
+    for (const show of waiting) show()
+  }
+
+  /** Other processes run than were told of. */
+  replicas(running: Running): void {
+    if (this.#waiting !== undefined) return void this.#waiting.push(() => this.replicas(running))
+    this.#running = running
+    if (this.#json) printLine(this.#io.stdout, runningJson('replicas', running))
+    else this.say(processesText(running))
+  }
+
+  warn(name: string, message: string): void {
+    this.onLog(name, warning(message))
   }
 
   onEvent(role: Role, event: NetworkEvent): void {
@@ -50,7 +64,7 @@ export class UpReport implements ServiceListener {
   }
 
   /** The progress of cataloguing, warnings and errors; with `--verbose` all. */
-  onLog(role: Role, line: LogLine): void {
+  onLog(name: string, line: LogLine): void {
     const progress = progressText(line)
     if (progress !== undefined && !this.#verbose) return this.#stopping ? undefined : this.say(progress)
     // A line that is no log line tells of a fault, or of debris while the service is being stopped.
@@ -59,7 +73,7 @@ export class UpReport implements ServiceListener {
     this.#lines.flush()
     const paint = painter(this.#io, this.#io.stderr)
     const colour = line.level === 'error' ? 'red' : line.level === 'warn' ? 'yellow' : 'dim'
-    printLine(this.#io.stderr, `${paint(colour, `${line.level.padEnd(5)} ${APP_OF[role]}`)}  ${logText(line)}`)
+    printLine(this.#io.stderr, `${paint(colour, `${line.level.padEnd(5)} ${name}`)}  ${logText(line)}`)
   }
 
   stopping(): void {
@@ -68,7 +82,7 @@ export class UpReport implements ServiceListener {
   }
 
   #show(role: Role, event: NetworkEvent): void {
-    const node = this.#running.find((service) => service.role === role)
+    const node = this.#running.services.find((service) => service.role === role)
     if (this.#json) printLine(this.#io.stdout, eventJson(event, { role, node_rid: node?.node_rid }))
     else this.#lines.add(eventLine(event, APP_OF[role], widthOf(this.#io.stdout), this.paint))
   }

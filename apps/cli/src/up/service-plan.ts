@@ -19,6 +19,8 @@ export interface NetworkPlan {
   readonly data: string
   readonly verbose: boolean
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Settings of all services for the servers that they share; without, each has its store in a file. */
+  readonly backend?: Readonly<Record<string, string>> | undefined
 }
 
 /** The coordinator as it told of itself: the others need not trust on first use. */
@@ -37,16 +39,23 @@ export const portOf = (firstPort: number, role: Role): number => (firstPort === 
  * Settings of a service as `KOI_MCP_*` variables. The person's own variables (timeouts, key password …) pass through; those that say who a node is and
  * where it lives are made here, for one value cannot hold for three nodes.
  */
-export const planService = (role: Role, plan: NetworkPlan, firstContact?: FirstContact): ServicePlan => {
-  const port = portOf(plan.port, role)
+export const planService = (
+  role: Role,
+  plan: NetworkPlan,
+  { firstContact, baseUrl }: { firstContact?: FirstContact | undefined; baseUrl?: string } = {},
+): ServicePlan => {
+  // Behind a base URL, each replica takes a port of its own.
+  const port = baseUrl === undefined ? portOf(plan.port, role) : 0
   return {
     role,
     port,
     env: {
-      ...inherited(plan.env),
+      ...inherited(plan.env, plan.backend === undefined ? OURS : OURS_ON_SERVERS),
+      ...plan.backend,
       KOI_MCP_NODE__NAME: APP_OF[role],
       KOI_MCP_NODE__HOST: HOST,
       KOI_MCP_NODE__PORT: String(port),
+      ...(baseUrl === undefined ? {} : { KOI_MCP_NODE__BASE_URL: baseUrl }),
       KOI_MCP_PERSISTENCE__STORAGE_PATH: join(plan.state, APP_OF[role]),
       KOI_MCP_LOGGING__FORMAT: 'json',
       ...(plan.verbose ? { KOI_MCP_LOGGING__LEVEL: 'debug' } : {}),
@@ -57,9 +66,13 @@ export const planService = (role: Role, plan: NetworkPlan, firstContact?: FirstC
 }
 
 const OURS =
-  /^KOI_MCP_(CONFIG|NODE__(NAME|HOST|PORT|BASE_URL)|NETWORK__FIRST_CONTACT(_RID)?|PERSISTENCE__STORAGE_PATH|LOGGING__FORMAT|DOMAINS__DATA_CATALOG__CONFIG(__.*)?)$/iu
+  /^KOI_MCP_(CONFIG|NODE__(NAME|HOST|PORT|BASE_URL|PRIVATE_KEY_FILE)|NETWORK__FIRST_CONTACT(_RID)?|PERSISTENCE__(STORAGE_PATH|NAMESPACE)|LOGGING__FORMAT|DOMAINS__DATA_CATALOG__CONFIG(__.*)?)$/iu
+const OURS_ON_SERVERS = new RegExp(
+  `${OURS.source}|^KOI_MCP_(QUEUE__.*|PERSISTENCE__(STORAGE_TYPE|.*_URL(_FILE)?))$`,
+  'iu',
+)
 
-const inherited = (env: NetworkPlan['env']): Record<string, string> =>
+const inherited = (env: NetworkPlan['env'], ours: RegExp): Record<string, string> =>
   Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !OURS.test(entry[0])),
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !ours.test(entry[0])),
   )

@@ -17,7 +17,8 @@ import type { ServicePlan } from './service-plan.ts'
 
 /** What is told of a service while it runs. */
 export interface ServiceListener {
-  onLog(role: Role, line: LogLine): void
+  /** `name`: of the application, with the number of the replica where there may be several. */
+  onLog(name: string, line: LogLine): void
   onEvent(role: Role, event: NetworkEvent): void
 }
 
@@ -29,21 +30,25 @@ const KEPT_LINES = 12
  */
 export class ServiceProcess {
   readonly role: Role
+  readonly pid: number
   /** Resolves with how it ended (`exit code 1`, `killed by SIGKILL`) when the process is gone and all it wrote was read. */
   readonly exited: Promise<string>
+  readonly #name: string
   readonly #child: ChildProcess
   readonly #ready = Promise.withResolvers<RunningService>()
   readonly #lastLines: LogLine[] = []
   /** Why it could not start, in its own words. */
   #failure: string | undefined
 
-  constructor(plan: ServicePlan, listener: ServiceListener) {
+  constructor(plan: ServicePlan, listener: ServiceListener, name: string = APP_OF[plan.role]) {
     const main = fileURLToPath(mainOf(plan.role))
     if (!existsSync(main))
       throw new CliError(`${main} is missing: the services are not built. Run "npm run build" first.`)
     this.role = plan.role
+    this.#name = name
     const child = fork(main, [], { env: plan.env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     this.#child = child
+    this.pid = child.pid ?? 0
     for (const output of [child.stdout, child.stderr]) this.#follow(output, listener)
     this.exited = this.#end(child)
     child.on('message', (message) => this.#read(message, listener))
@@ -65,7 +70,7 @@ export class ServiceProcess {
   /** Rejects when the process is gone. A reason that the service gave itself says it all; else its last log lines follow. */
   async died(what: string): Promise<never> {
     const how = await this.exited
-    const name = APP_OF[this.role]
+    const name = this.#name
     if (this.#failure !== undefined) throw new CliError(`The ${name} ${what}: ${this.#failure}`)
     const last = this.#lastLines.map((line) => `  ${logText(line)}`)
     const words = last.length === 0 ? [] : ['Its last words:', ...last]
@@ -100,7 +105,7 @@ export class ServiceProcess {
       const line = readLogLine(text)
       this.#lastLines.push(line)
       if (this.#lastLines.length > KEPT_LINES) this.#lastLines.shift()
-      listener.onLog(this.role, line)
+      listener.onLog(this.#name, line)
     })
   }
 
@@ -116,6 +121,6 @@ export class ServiceProcess {
     if (event !== 'ready' || name === undefined || url === undefined) return
     if (koi_net_url === undefined || node_rid === undefined) return
     const addresses = { url, koi_net_url, node_rid, ...(mcp_url === undefined ? {} : { mcp_url }) }
-    this.#ready.resolve({ role: this.role, name, pid: this.#child.pid ?? 0, ...addresses })
+    this.#ready.resolve({ role: this.role, name, pids: [this.pid], ...addresses })
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { ROLES } from '../roles.ts'
 import type { Role } from '../roles.ts'
-import type { RunningService } from '../state-folder.ts'
+import type { Running } from './running.ts'
 import { planService } from './service-plan.ts'
 import type { FirstContact, NetworkPlan } from './service-plan.ts'
 import { ServiceProcess } from './service-process.ts'
@@ -10,7 +10,7 @@ import type { ServiceListener } from './service-process.ts'
 /** How long all three have to stop, in milliseconds. */
 const STOP_WITHIN_MS = 10_000
 
-/** The three services as child processes. Whoever starts them calls `stop`, whatever happened. */
+/** The three services as one process each, with their stores in files. Whoever starts them calls `stop`, whatever happened. */
 export class Services {
   readonly #plan: NetworkPlan
   readonly #listener: ServiceListener
@@ -22,12 +22,12 @@ export class Services {
   }
 
   /** The coordinator first, for the others introduce themselves to it. */
-  async start(signal: AbortSignal): Promise<readonly RunningService[]> {
+  async start(signal: AbortSignal): Promise<Running> {
     const [first, ...others] = ROLES
     const coordinator = await this.#start(first).ready(signal)
     const processes = others.map((role) => this.#start(role, coordinator))
     const started = Promise.all(processes.map((service) => service.ready(signal)))
-    return [coordinator, ...(await Promise.race([started, this.died()]))]
+    return { services: [coordinator, ...(await Promise.race([started, this.died()]))] }
   }
 
   /** Rejects with the last words of the first service that ends. */
@@ -45,7 +45,7 @@ export class Services {
   }
 
   #start(role: Role, firstContact?: FirstContact): ServiceProcess {
-    const service = new ServiceProcess(planService(role, this.#plan, firstContact), this.#listener)
+    const service = new ServiceProcess(planService(role, this.#plan, { firstContact }), this.#listener)
     this.#processes.push(service)
     return service
   }
@@ -66,7 +66,7 @@ export const leftoversGone = async (
   }
 }
 
-const isAlive = (pid: number): boolean => {
+export const isAlive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
   } catch {

@@ -2,6 +2,8 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { Io } from '../io.ts'
+import { runningJson } from './announcement.ts'
+import { backendSettings } from './backend.ts'
 import { logText, readLogLine } from './log-line.ts'
 import { checkPorts } from './ports.ts'
 import { UpReport } from './report.ts'
@@ -12,7 +14,11 @@ const plan = { port: 7100, state: '/s', data: '/d/1.0', verbose: false }
 describe('planService', () => {
   test('gives each role its own name, port and folder, and the first contact', () => {
     expect(
-      planService('consumer', { ...plan, env: {} }, { koi_net_url: 'http://127.0.0.1:7100/koi-net', node_rid: 'n' }),
+      planService(
+        'consumer',
+        { ...plan, env: {} },
+        { firstContact: { koi_net_url: 'http://127.0.0.1:7100/koi-net', node_rid: 'n' } },
+      ),
     ).toEqual({
       role: 'consumer',
       port: 7102,
@@ -59,6 +65,34 @@ describe('planService', () => {
   })
 })
 
+describe('planService for replicas', () => {
+  test('gives each a port of its own behind the base URL, and the servers in place of any that the person named', () => {
+    const env = {
+      KOI_MCP_PERSISTENCE__STORAGE_TYPE: 'redis',
+      koi_mcp_persistence__redis_url_file: '/x',
+      KOI_MCP_PERSISTENCE__TTL: '1',
+      KOI_MCP_QUEUE__REDIS_URL: 'redis://mine',
+    }
+    const backend = backendSettings('postgres', { postgres: 'postgres://p', redis: 'redis://r' })
+    const baseUrl = 'http://127.0.0.1:7100/koi-net'
+    expect(planService('coordinator', { ...plan, env, backend }, { baseUrl })).toEqual({
+      role: 'coordinator',
+      port: 0,
+      env: {
+        KOI_MCP_PERSISTENCE__TTL: '1',
+        KOI_MCP_PERSISTENCE__STORAGE_TYPE: 'postgres',
+        KOI_MCP_PERSISTENCE__POSTGRES_URL: 'postgres://p',
+        KOI_MCP_NODE__NAME: 'coordinator',
+        KOI_MCP_NODE__HOST: '127.0.0.1',
+        KOI_MCP_NODE__PORT: '0',
+        KOI_MCP_NODE__BASE_URL: baseUrl,
+        KOI_MCP_PERSISTENCE__STORAGE_PATH: '/s/coordinator',
+        KOI_MCP_LOGGING__FORMAT: 'json',
+      },
+    })
+  })
+})
+
 describe('log lines', () => {
   test('are read from JSON, and anything else is text', () => {
     const line =
@@ -99,7 +133,14 @@ describe('UpReport', () => {
     return { report: new UpReport(io, options), out, err }
   }
   const services = [
-    { role: 'producer', name: 'producer', pid: 1, url: 'u', koi_net_url: 'k', node_rid: 'orn:koi-net.node:producer+0' },
+    {
+      role: 'producer',
+      name: 'producer',
+      pids: [1],
+      url: 'u',
+      koi_net_url: 'k',
+      node_rid: 'orn:koi-net.node:producer+0',
+    },
   ] as const
   const event = { kind: 'new', at: 0, rid: 'orn:a.b:c' }
   const warning = { level: 'warn', message: 'no table', fields: {}, structured: true } as const
@@ -116,7 +157,7 @@ describe('UpReport', () => {
       structured: true,
     })
     report.onLog('producer', { level: 'info', message: 'chatter', fields: {}, structured: true })
-    report.ready(services, '{"event":"ready"}')
+    report.ready({ services }, '{"event":"ready"}')
     report.onEvent('producer', { ...event, kind: 'forget', peer: 'orn:koi-net.node:x+1' })
     const same = {
       time: '1970-01-01T00:00:00.000Z',
@@ -136,9 +177,24 @@ describe('UpReport', () => {
     ])
   })
 
+  test('other processes are told of by a line of their own, behind the ready line', () => {
+    const { report, out } = recorded({ json: true })
+    const running = { services, servers: { redis: { pid: 7, url: 'redis://r' } } }
+    const fewer = { services: [{ ...services[0], pids: [] }], servers: { redis: { url: 'redis://r' } } }
+    report.replicas(fewer)
+    report.ready(running, runningJson('ready', running))
+    report.replicas(running)
+    const same = { role: 'producer', name: 'producer', url: 'u', koi_net_url: 'k', node_rid: services[0].node_rid }
+    expect(out.map((line): unknown => JSON.parse(line))).toEqual([
+      { event: 'ready', services: [{ ...same, pids: [1] }], servers: { redis: { pid: 7, url: 'redis://r' } } },
+      { event: 'replicas', services: [{ ...same, pids: [] }], servers: { redis: { url: 'redis://r' } } },
+      { event: 'replicas', services: [{ ...same, pids: [1] }], servers: { redis: { pid: 7, url: 'redis://r' } } },
+    ])
+  })
+
   test('for people, faults alone go to standard error, and none while stopping', () => {
     const { report, out, err } = recorded({})
-    report.ready(services, 'ready')
+    report.ready({ services }, 'ready')
     report.onEvent('producer', event)
     report.onLog('producer', warning)
     report.stopping()
