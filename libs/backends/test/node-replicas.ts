@@ -66,6 +66,7 @@ export class Replicas {
     url: string,
     schema: string,
     firstContact: string,
+    options: Pick<NodeOptions, 'openQueue' | 'lanesAtOnce'> = {},
   ): N & { readonly notes: Set<string> } {
     const notes = new NotesExtension()
     const node = new role({
@@ -76,6 +77,7 @@ export class Replicas {
       openStore: (context) => openPostgresStore({ url, schema, ...context }),
       domains: [notes],
       firstContact,
+      ...options,
     })
     return Object.assign(node, { notes: notes.adapter.seen })
   }
