@@ -95,7 +95,8 @@ async function settled(network: Network): Promise<void> {
   const sides = SIDES.map((name) => network[name])
   const among = sides.map(({ rid }) => rid)
   let before = ''
-  await until('a quiet network', async () => {
+  const what = () => `a quiet network: ${SIDES.join(', ')} are at ${before}`
+  await until(what, async () => {
     const looks = await Promise.all(sides.map((side) => side.activity(among)))
     const last = before
     before = JSON.stringify(looks)
@@ -104,10 +105,10 @@ async function settled(network: Network): Promise<void> {
 }
 
 /** Waits for a condition, looking again every few milliseconds. @throws after a minute, with what it waited for */
-export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+export async function until(what: string | (() => string), holds: () => Promise<boolean> | boolean): Promise<void> {
   const deadline = Date.now() + 60_000
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`never came: ${what}`)
+    if (Date.now() > deadline) throw new Error(`never came: ${typeof what === 'string' ? what : what()}`)
     await new Promise((resolve) => setTimeout(resolve, 30))
   }
 }
