@@ -55,18 +55,18 @@ export async function joinedNetwork(direction: Direction): Promise<Network> {
     OurSide.start((options) => new ConsumerNode(options), { name: 'our-consumer', contact }),
     OurSide.start((options) => new ConsumerNode(options), { name: 'our-partial', partial: true, contact }),
   ])
-  // Theirs come last, to nodes that will be told of them: a reference node that is not known where it asks for a subscription does not ask again.
   for (const { rid } of ours) {
     await until(`${rid} subscribed`, async () => (await coordinator.edge(coordinator.rid, rid))?.status === 'APPROVED')
   }
-  const [theirFull, theirPartial] = await Promise.all([
-    theirs('full', 'their-full', contact),
-    theirs('partial', 'their-partial', contact),
-  ])
+  // Theirs come last, to nodes that will be told of them, for a reference node that is not known where it asks for a subscription does not ask again.
+  // And one after the other: what comes between its catching up and the approval of its subscription, it never hears of.
+  await settled([coordinator, ...ours])
+  const theirFull = await theirs('full', 'their-full', contact)
+  await settled([coordinator, ...ours, theirFull])
+  const theirPartial = await theirs('partial', 'their-partial', contact)
+  await settled([coordinator, ...ours, theirFull, theirPartial])
   const [ourProducer, ourConsumer, ourPartial] = ours
-  const network = { coordinator, ourProducer, ourConsumer, ourPartial, theirFull, theirPartial }
-  await settled(network)
-  return network
+  return { coordinator, ourProducer, ourConsumer, ourPartial, theirFull, theirPartial }
 }
 
 /** Last come, first gone: a peer that outlives its coordinator only fills logs. */
@@ -84,18 +84,26 @@ export function pairOf(direction: Direction, network: Network, provider: Side, s
   const newcomer = provider.maker === coordinator.maker ? subscriber : provider
   const note = (about: string) =>
     NoteRID.of(`${about}, ${provider.maker} to ${subscriber.maker} ${subscriber.isPartial ? 'partial' : 'full'}`)
-  return { direction, provider, subscriber, coordinator, newcomer, settle: () => settled(network), note }
+  return {
+    direction,
+    provider,
+    subscriber,
+    coordinator,
+    newcomer,
+    settle: () => settled(SIDES.map((name) => network[name])),
+    note,
+  }
 }
 
 /**
  * Waits until nothing is on its way in the network any more: twice in a row a look at every node finds nothing that waits, and nothing done in between.
  * What crosses something else on its way may be lost by a reference node; a scenario whose steps wait for each other meets no such chance.
  */
-async function settled(network: Network): Promise<void> {
-  const sides = SIDES.map((name) => network[name])
+async function settled(sides: readonly Side[]): Promise<void> {
   const among = sides.map(({ rid }) => rid)
   let before = ''
-  await until('a quiet network', async () => {
+  const what = () => `a quiet network: ${among.join(', ')} are at ${before}`
+  await until(what, async () => {
     const looks = await Promise.all(sides.map((side) => side.activity(among)))
     const last = before
     before = JSON.stringify(looks)
@@ -104,10 +112,10 @@ async function settled(network: Network): Promise<void> {
 }
 
 /** Waits for a condition, looking again every few milliseconds. @throws after a minute, with what it waited for */
-export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+export async function until(what: string | (() => string), holds: () => Promise<boolean> | boolean): Promise<void> {
   const deadline = Date.now() + 60_000
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`never came: ${what}`)
+    if (Date.now() > deadline) throw new Error(`never came: ${typeof what === 'string' ? what : what()}`)
     await new Promise((resolve) => setTimeout(resolve, 30))
   }
 }
