@@ -1,5 +1,5 @@
 import { project } from '../../tools/vitest-project.js'
 
 export default project('backends', {
-  globalSetup: new URL('test/postgres-setup.ts', import.meta.url).pathname,
+  globalSetup: new URL('test/setup.ts', import.meta.url).pathname,
 })

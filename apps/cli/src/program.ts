@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { get, rids, search, watch } from './inspect/commands.ts'
+import { health } from './inspect/health.ts'
 import type { LookOptions } from './inspect/locate.ts'
 import type { Io } from './io.ts'
 import { DEFAULT_PORT, ROLE_NAMES } from './roles.ts'
@@ -115,6 +116,15 @@ const addInspection = (program: Command, io: Io): void => {
       ),
     )
     .action((options: LookOptions) => withStop(({ signal }) => watch(options, io, signal)))
+  looking(
+    program.command('health'),
+    'Ask a service whether it is ready. Exit code 0: it is, perhaps degraded; 1: it is not.',
+  )
+    .addHelpText(
+      'after',
+      examples(['koi-mcp health --url http://127.0.0.1:9000', 'what the health check of the image runs']),
+    )
+    .action((options: LookOptions) => withStop(({ signal }) => health(options, io, signal)))
 }
 
 /** The node's own parts are loaded by the commands that need them: the others start without. */

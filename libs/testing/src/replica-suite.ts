@@ -448,11 +448,18 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       SECONDS,
     )
 
-    it('wake each other', async () => {
-      const heard = new Promise<object>((resolve) => other.onWake((wake) => wake.inbox && resolve({ ...wake })))
+    it('wake each other, and know whose work it is', async () => {
+      const inboxOf = (store: NodeStore) =>
+        new Promise<object>((resolve) => {
+          store.onWake(({ inbox }, elsewhere = false) => inbox && resolve({ inbox, elsewhere }))
+        })
+      const heard = Promise.all([inboxOf(one), inboxOf(other)])
       await one.accept([arrivalOf(bundleOf(dataset('a')))])
       const late = sleep(50_000, 'nothing was heard', { ref: false })
-      expect(await Promise.race([heard, late])).toMatchObject({ inbox: true })
+      expect(await Promise.race([heard, late])).toEqual([
+        { inbox: true, elsewhere: false },
+        { inbox: true, elsewhere: true },
+      ])
     })
 
     it('give back what they hold when they close, and say so', async () => {

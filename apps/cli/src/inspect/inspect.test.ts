@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Io } from '../io.ts'
 import { get, rids, search, watch } from './commands.ts'
 import { eventStreamData } from './event-stream.ts'
+import { health } from './health.ts'
 
 let server: Server | undefined
 afterEach(() => {
@@ -168,5 +169,40 @@ describe('eventStreamData', () => {
   test('refuses an event without end', async () => {
     const endless = Array.from({ length: 20 }, () => new Uint8Array(100_000).fill(65))
     await expect(collected(eventStreamData(endless))).rejects.toThrow('longer than 1 MiB')
+  })
+})
+
+describe('health', () => {
+  const answering = (status: number, body: string) =>
+    serve((at, response) => {
+      response.writeHead(at.pathname === '/readyz' ? status : 404)
+      response.end(body)
+    })
+  const details = (service: object, dependencies: object = { status: 'up' }) =>
+    JSON.stringify({ details: { service, dependencies } })
+
+  test('is content with a service that takes work, and says what that is without', async () => {
+    const ready = terminal()
+    await health({ url: await answering(200, details({ status: 'up' })), state: '.koi' }, ready.io, signal)
+    expect(ready.out).toEqual(['ready\n'])
+    server?.close()
+    const lost = details({ status: 'up' }, { status: 'degraded', lost: ['store', 'first_contact'] })
+    const { port } = new URL(await answering(200, lost))
+    const degraded = terminal({ KOI_MCP_NODE__PORT: port })
+    await health({ state: '.koi' }, degraded.io, signal)
+    expect(degraded.out).toEqual(['ready, degraded: without store, first_contact\n'])
+  })
+
+  test('fails where the service takes none, with the reason', async () => {
+    const url = await answering(503, details({ status: 'down', message: 'draining' }))
+    await expect(health({ url, state: '.koi' }, terminal().io, signal)).rejects.toThrow(`${url} is not ready: draining`)
+    server?.close()
+    const other = await answering(404, '<html>')
+    await expect(health({ url: other, state: '.koi' }, terminal().io, signal)).rejects.toThrow(
+      `${other} is not ready: it answered HTTP 404`,
+    )
+    await expect(health({ url: 'http://127.0.0.1:1', state: '.koi' }, terminal().io, signal)).rejects.toThrow(
+      'No service answers at http://127.0.0.1:1',
+    )
   })
 })

@@ -29,6 +29,12 @@ export class ServiceApi {
     return JSON.parse(text) as unknown
   }
 
+  /** Status and body as they come, whatever the status is. */
+  async answer(path: string, signal: AbortSignal): Promise<{ readonly status: number; readonly body: string }> {
+    const response = await this.#get(path, [], AbortSignal.any([signal, AbortSignal.timeout(REPLY_TIMEOUT_MS)]))
+    return { status: response.status, body: await response.text() }
+  }
+
   /** The reply to a JSON body. It may be long in coming. */
   async post(path: string, body: object, signal: AbortSignal): Promise<unknown> {
     const headers = { 'content-type': 'application/json' }

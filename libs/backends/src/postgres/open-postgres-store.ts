@@ -1,9 +1,20 @@
 import { silentLogger, StoreError } from '@koi-mcp/core'
 import type { Clock, Logger, NodeStore } from '@koi-mcp/core'
+import { ReplicaWakes } from '../replica-wakes.ts'
+import { SharedNodeStore } from '../shared-node-store.ts'
+import type { StoreParts } from '../store-parts.ts'
+import { PostgresCache } from './postgres-cache.ts'
 import { PostgresConnections } from './postgres-connections.ts'
+import type { Queries } from './postgres-connections.ts'
+import { PostgresDeadLetters } from './postgres-dead-letters.ts'
 import { migrate } from './postgres-format.ts'
-import { PostgresNodeStore } from './postgres-node-store.ts'
-import { PostgresWakes } from './postgres-wakes.ts'
+import { PostgresInbox } from './postgres-inbox.ts'
+import { PostgresLanes } from './postgres-lanes.ts'
+import { PostgresLapsed } from './postgres-lapsed.ts'
+import { PostgresLeases } from './postgres-leases.ts'
+import { PostgresListener } from './postgres-listener.ts'
+import { PostgresOutbox } from './postgres-outbox.ts'
+import { PostgresValues } from './postgres-values.ts'
 
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host:port/database`. A direct connection: the store keeps session settings and listens. */
@@ -35,21 +46,37 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     throw new RangeError(`schema: ${JSON.stringify(schema)} is no koi_<name> of a-z, 0-9 and _, 63 characters at most`)
   }
   const db = new PostgresConnections({ url, schema, log, connections, durability })
-  const wakes = new PostgresWakes({
-    url,
-    schema,
-    log,
-    notify: (channel, payload) => db.get('SELECT pg_notify($1, $2)', channel, payload),
-  })
+  const wakes = new ReplicaWakes({ log, send: (payload) => db.get('SELECT pg_notify($1, $2)', schema, payload) })
+  const listener = new PostgresListener({ url, schema, log, wakes })
+  const close = async (held: readonly number[]): Promise<void> => {
+    const last = async (queries: Queries) => {
+      await queries.get('SELECT give_back_2($1)', held)
+      await queries.get('SELECT pg_notify($1, $2)', schema, wakes.farewell)
+    }
+    await db.close(last).finally(() => listener.close())
+  }
   try {
     await checkServer(db, durability)
     await migrate(db, schema)
     await db.get('SELECT bring_forward_2($1)', clock === undefined ? null : Math.trunc(clock()))
-    await wakes.listen()
-    return new PostgresNodeStore({ db, wakes, clock })
+    await listener.listen()
+    return new SharedNodeStore({ ...partsOf(db, clock), close }, wakes)
   } catch (error) {
-    await Promise.all([wakes.close(), db.close()])
+    await Promise.all([listener.close(), db.close()])
     throw error
+  }
+}
+
+function partsOf(db: PostgresConnections, clock: Clock | undefined): Omit<StoreParts, 'close'> {
+  return {
+    inbox: new PostgresInbox(db, clock),
+    deadLetters: new PostgresDeadLetters(db, clock),
+    leases: new PostgresLeases(db, clock),
+    lanes: new PostgresLanes(db, clock),
+    cache: new PostgresCache(db),
+    deliveries: new PostgresOutbox(db, clock),
+    lapsed: new PostgresLapsed(db, clock),
+    values: new PostgresValues(db),
   }
 }
 

@@ -25,6 +25,8 @@ import { Subscriptions } from '../pipeline/subscriptions.ts'
 import { PeerList } from '../security/peer-list.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
+import { storeQueue } from '../store/work-queue.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
 import { joinNetwork } from './join-network.ts'
@@ -33,7 +35,7 @@ import type { NodeEvent } from './node-event.ts'
 import type { NodeOptions, NodeRole, SecurityOptions } from './node-options.ts'
 import { assembleNode } from './node-parts.ts'
 import type { NodeParts } from './node-parts.ts'
-import { NodeStateError, openState } from './open-state.ts'
+import { keyFileOf, NodeStateError, openState } from './open-state.ts'
 import { toForget, toKnowledge } from './publishing.ts'
 import type { Publishable } from './publishing.ts'
 
@@ -46,7 +48,8 @@ export interface Published {
 interface Running {
   readonly identity: NodeIdentity
   readonly store: NodeStore
-  readonly copyStore: CopyStore
+  readonly copyStore: CopyStore | undefined
+  readonly queue: WorkQueue
   readonly parts: NodeParts
   readonly server: HttpServer | undefined
   background: readonly Promise<void>[]
@@ -103,7 +106,6 @@ export class KoiNode {
       interest: this.#role.interest,
       always,
       peers: this.#peers,
-      catchUp: (node, types) => this.#running?.parts.catchUps.request(node, types),
     })
     this.processor = this.handlers
     registerDefaultHandlers(this.handlers, this.subscriptions, {
@@ -124,6 +126,9 @@ export class KoiNode {
   }
   get store(): NodeStore {
     return this.#run().store
+  }
+  get queue(): WorkQueue {
+    return this.#run().queue
   }
   get graph(): NodeGraph {
     return this.#run().parts.graph
@@ -187,9 +192,14 @@ export class KoiNode {
   /** The same into an empty folder that only this user can look into. */
   async fillBackup(folder: string, signal: AbortSignal = NEVER): Promise<BackupManifest> {
     const { identity, copyStore } = await this.#started()
-    const { state } = this.#options
-    if (state === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
-    return fillBackup(folder, { node: identity.rid, state, copyStore, clock: this.#clock }, signal)
+    const key = keyFileOf(this.#options)
+    if (copyStore === undefined) {
+      throw new BackupError(
+        "this node shares its store with others on a server: back that up with the server's own tools, and the private key beside it (docs/operations.md)",
+      )
+    }
+    if (key === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
+    return fillBackup(folder, { node: identity.rid, key, copyStore, clock: this.#clock }, signal)
   }
 
   /** Finds what an RID stands for: the cache, then deref handlers, then (with `network`) the nodes that provide its type. */
@@ -212,7 +222,8 @@ export class KoiNode {
     const { graph, reader, listings, returns } = parts
     const [peers, log, clock] = [this.#peers, this.#log, this.#steady]
     const onCall = (source: Rid): void => returns.met(source)
-    const deps = { identity, store, graph, reader, listings, peers, log, clock, onCall }
+    const followGraph = (): Promise<void> => graph.follow(store)
+    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, clock, onCall }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
@@ -237,10 +248,11 @@ export class KoiNode {
     return () => this.#eventListeners.delete(listener)
   }
 
-  /** Resolves once nothing is left to be done now: inbox, catching up, deliveries, adapters. What waits for a retry does not count. */
+  /** Resolves once nothing is left to be done now: polls, catching up, inbox, deliveries, adapters. What waits for a retry does not count. */
   async idle(): Promise<void> {
     const { parts, store } = await this.#started()
     for (let quiet = 0; quiet < 2; quiet++) {
+      await parts.poller.idle()
       await parts.catchUps.idle()
       const { pending, nextDueAt } = await store.inboxState()
       if (pending > 0 && (nextDueAt === undefined || nextDueAt <= this.#steady())) {
@@ -282,9 +294,13 @@ export class KoiNode {
         steady,
         log,
       })
+      const { openQueue = (context) => storeQueue(context.store), lanesAtOnce } = this.#options
+      const queue = openQueue({ store, log })
       const parts = assembleNode({
         identity,
         store,
+        queue,
+        lanesAtOnce,
         handlers: this.handlers,
         adapters: [...this.adapters.values()],
         firstContact: firstContactOf(this.#options),
@@ -298,7 +314,7 @@ export class KoiNode {
         onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, clock())),
         onChange: (change) => this.#tell(this.#changeListeners, () => change),
       })
-      const running: Running = { identity, store, copyStore, parts, server, background: [] }
+      const running: Running = { identity, store, copyStore, queue, parts, server, background: [] }
       this.#running = running
       try {
         await parts.graph.load(store)
@@ -363,7 +379,10 @@ export class KoiNode {
     this.#log.info('node stopped', { rid: running.identity.rid })
   }
 
-  async #close({ parts, server, store, background }: Running, { graceMs = 5_000 }: StopOptions = {}): Promise<void> {
+  async #close(
+    { parts, server, store, queue, background }: Running,
+    { graceMs = 5_000 }: StopOptions = {},
+  ): Promise<void> {
     const drained = Promise.all([server?.close(), parts.inbox.stop(), parts.delivery.stop()])
     await within(graceMs, drained)
     this.#stopping.abort()
@@ -376,7 +395,7 @@ export class KoiNode {
     this.#running = undefined
     await parts.reader.close()
     await parts.http.close()
-    await store.close()
+    await store.close().finally(() => queue.close())
   }
 }
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, open, rename } from 'node:fs/promises'
+import { copyFile, open, rename, rm } from 'node:fs/promises'
 import {
   asRid,
   eventFromBundle,
@@ -97,7 +97,10 @@ async function changeStore(store: FileStore, { state, keyPassword, key, from, ol
     const next = await signQueued(store, node, signer)
     values.set(farewellKey(node, next), signed([eventText(forgetEvent(from))], node, signer))
   }
+  // Left by an interruption: the store never was that node's.
+  await rm(nextKey(state), { force: true })
   const newKey = await createKey(nextKey(state), keyPassword)
+  if (newKey === undefined) throw new NodeStateError(`somebody else changes the key of the node in ${state} right now`)
   await copyDurably(keyFile(state), oldKey)
   const to = nodeRid(nodeNameOf(from), publicText(newKey))
   values.set(OWNER_KEY, to)

@@ -13,6 +13,7 @@ export function nodeOptions(
     listen: false,
     state: persistence.storage_path,
     durability: persistence.durability,
+    privateKeyFile: node.private_key_file,
     keyPassword: node.private_key_password,
     domains: domains.filter(({ name }) => settings.domains[name]?.enabled !== false),
     firstContact: network.first_contact,

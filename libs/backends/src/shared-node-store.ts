@@ -1,49 +1,19 @@
 import type * as core from '@koi-mcp/core'
 import type { Manifest, Rid } from '@koi-mcp/protocol'
-import { PostgresCache } from './postgres-cache.ts'
-import type { PostgresConnections, Queries } from './postgres-connections.ts'
-import { PostgresDeadLetters } from './postgres-dead-letters.ts'
-import { PostgresInbox } from './postgres-inbox.ts'
-import { PostgresLanes } from './postgres-lanes.ts'
-import { PostgresLeases } from './postgres-leases.ts'
-import { PostgresLapsed } from './postgres-lapsed.ts'
-import { PostgresOutbox } from './postgres-outbox.ts'
-import { PostgresValues } from './postgres-values.ts'
-import type { PostgresWakes } from './postgres-wakes.ts'
+import type { ReplicaWakes } from './replica-wakes.ts'
+import type { StoreParts } from './store-parts.ts'
 
-export interface PostgresNodeStoreParts {
-  readonly db: PostgresConnections
-  readonly wakes: PostgresWakes
-  readonly clock: core.Clock | undefined
-}
-
-/** The store that many processes share. Each step is one transaction; wakes follow it. Docstrings: `NodeStore`. */
-export class PostgresNodeStore implements core.NodeStore {
-  readonly #db: PostgresConnections
-  readonly #wakes: PostgresWakes
-  readonly #inbox: PostgresInbox
-  readonly #deadLetters: PostgresDeadLetters
-  readonly #leases: PostgresLeases
-  readonly #lanes: PostgresLanes
-  readonly #cache: PostgresCache
-  readonly #outbox: PostgresOutbox
-  readonly #lapsed: PostgresLapsed
-  readonly #values: PostgresValues
+/** The store that many processes share, made of one server's parts. Wakes follow each step. Docstrings: `NodeStore`. */
+export class SharedNodeStore implements core.NodeStore {
+  readonly #parts: StoreParts
+  readonly #wakes: ReplicaWakes
   /** Tokens of the leases that were taken here and not given back. */
   readonly #held = new Set<number>()
   #closing: Promise<void> | undefined
 
-  constructor({ db, wakes, clock }: PostgresNodeStoreParts) {
-    this.#db = db
+  constructor(parts: StoreParts, wakes: ReplicaWakes) {
+    this.#parts = parts
     this.#wakes = wakes
-    this.#inbox = new PostgresInbox(db, clock)
-    this.#deadLetters = new PostgresDeadLetters(db, clock)
-    this.#leases = new PostgresLeases(db, clock)
-    this.#lanes = new PostgresLanes(db, clock)
-    this.#cache = new PostgresCache(db)
-    this.#outbox = new PostgresOutbox(db, clock)
-    this.#lapsed = new PostgresLapsed(db, clock)
-    this.#values = new PostgresValues(db)
   }
 
   async accept(
@@ -51,19 +21,19 @@ export class PostgresNodeStore implements core.NodeStore {
     once?: core.OnceKey,
     under?: core.NamedLease,
   ): Promise<core.Accepted> {
-    const accepted = await this.#inbox.accept(arrivals, once, under)
+    const accepted = await this.#parts.inbox.accept(arrivals, once, under)
     this.#wakes.wake({ inbox: !accepted.repeated && arrivals.length > 0 })
     return accepted
   }
 
   async takeLanes(owner: string, leaseMs: number, limit: number): Promise<readonly core.TakenLane[]> {
-    const taken = await this.#lanes.take(owner, leaseMs, limit)
+    const taken = await this.#parts.lanes.take(owner, leaseMs, limit)
     for (const { lease } of taken) this.#held.add(lease.token)
     return taken
   }
 
   nextArrival(lease: core.LaneLease): Promise<core.PendingArrival | undefined> {
-    return this.#lanes.next(lease)
+    return this.#parts.lanes.next(lease)
   }
 
   async apply(
@@ -72,7 +42,7 @@ export class PostgresNodeStore implements core.NodeStore {
     change: core.CacheChange,
     emissions: core.Emissions,
   ): Promise<core.AppliedChange> {
-    const { changed, ...applied } = await this.#inbox.apply(lease, place, change, emissions)
+    const { changed, ...applied } = await this.#parts.inbox.apply(lease, place, change, emissions)
     this.#wakes.wake({ changes: changed, ...emitted(emissions) })
     return applied
   }
@@ -83,7 +53,7 @@ export class PostgresNodeStore implements core.NodeStore {
     targets: readonly Rid[],
     emissions: core.Emissions,
   ): Promise<void> {
-    await this.#inbox.announce(lease, place, targets, emissions)
+    await this.#parts.inbox.announce(lease, place, targets, emissions)
     const { inbox, outbox } = emitted(emissions)
     this.#wakes.wake({ inbox, outbox: outbox || targets.length > 0 })
   }
@@ -95,7 +65,7 @@ export class PostgresNodeStore implements core.NodeStore {
     announcement: { readonly targets: readonly Rid[]; readonly asOf: number },
     emissions: core.Emissions,
   ): Promise<core.Settled | undefined> {
-    const settled = await this.#inbox.settle(lease, place, change, announcement, emissions)
+    const settled = await this.#parts.inbox.settle(lease, place, change, announcement, emissions)
     if (settled === undefined) return undefined
     const { changed, more } = settled
     if (!more) this.#held.delete(lease.token)
@@ -105,7 +75,7 @@ export class PostgresNodeStore implements core.NodeStore {
   }
 
   async finish(lease: core.LaneLease, place: number, emissions: core.Emissions): Promise<void> {
-    const more = await this.#inbox.finish(lease, place, emissions)
+    const more = await this.#parts.inbox.finish(lease, place, emissions)
     const { inbox, outbox } = emitted(emissions)
     this.#wakes.wake({ inbox: inbox || more, outbox })
   }
@@ -115,7 +85,7 @@ export class PostgresNodeStore implements core.NodeStore {
     place: number,
     failure: { error: string; dueAt: number; countAttempt: boolean },
   ): Promise<void> {
-    await this.#inbox.retryLater(lease, place, failure)
+    await this.#parts.inbox.retryLater(lease, place, failure)
     this.#wakes.wake({ inbox: true })
   }
 
@@ -126,157 +96,161 @@ export class PostgresNodeStore implements core.NodeStore {
     emissions: core.Emissions,
     targets: readonly Rid[] = [],
   ): Promise<void> {
-    const more = await this.#inbox.deadLetter(lease, place, error, emissions, targets)
+    const more = await this.#parts.inbox.deadLetter(lease, place, error, emissions, targets)
     const { inbox, outbox } = emitted(emissions)
     this.#wakes.wake({ inbox: inbox || more, outbox: outbox || targets.length > 0 })
   }
 
   async releaseLane(lease: core.LaneLease): Promise<void> {
     // What came in while the lane was held was not to be had by others: they look again.
-    this.#wakes.wake({ inbox: await this.#lanes.release(lease) })
+    this.#wakes.wake({ inbox: await this.#parts.lanes.release(lease) })
     this.#held.delete(lease.token)
   }
 
   renewLane(lease: core.LaneLease, leaseMs: number): Promise<void> {
-    return this.#lanes.renew(lease, leaseMs)
+    return this.#parts.lanes.renew(lease, leaseMs)
   }
 
   inboxState(): Promise<{ pending: number; deadLetters: number; nextDueAt: number | undefined }> {
-    return this.#inbox.state()
+    return this.#parts.inbox.state()
   }
 
   laneBusy(lane: string): Promise<boolean> {
-    return this.#lanes.isBusy(lane)
+    return this.#parts.lanes.isBusy(lane)
   }
 
   listDeadLetters(
     options: { after?: number; limit?: number; contents?: boolean } = {},
   ): Promise<readonly core.DeadLetter[]> {
     const { after = 0, limit = 100, contents = true } = options
-    return this.#deadLetters.list(after, limit, contents)
+    return this.#parts.deadLetters.list(after, limit, contents)
   }
 
   async replayDeadLetter(place: number): Promise<number | undefined> {
-    const replayed = await this.#deadLetters.replay(place)
+    const replayed = await this.#parts.deadLetters.replay(place)
     this.#wakes.wake({ inbox: replayed !== undefined })
     return replayed
   }
 
   dropDeadLetter(place: number): Promise<boolean> {
-    return this.#deadLetters.drop(place)
+    return this.#parts.deadLetters.drop(place)
   }
 
   async takeLease(name: string, owner: string, leaseMs: number): Promise<core.NamedLease | undefined> {
-    const lease = await this.#leases.take(name, owner, leaseMs)
+    const lease = await this.#parts.leases.take(name, owner, leaseMs)
     if (lease !== undefined) this.#held.add(lease.token)
     return lease
   }
 
   async releaseLease(lease: core.NamedLease): Promise<void> {
-    await this.#leases.release(lease)
+    await this.#parts.leases.release(lease)
     this.#held.delete(lease.token)
   }
 
   read(rid: Rid): Promise<core.StoredBundle | undefined> {
-    return this.#cache.read(rid)
+    return this.#parts.cache.read(rid)
   }
 
   readMany(rids: readonly Rid[]): Promise<readonly core.StoredBundle[]> {
-    return this.#cache.readMany(rids)
+    return this.#parts.cache.readMany(rids)
   }
 
   readManifests(rids: readonly Rid[]): Promise<readonly Manifest[]> {
-    return this.#cache.readManifests(rids)
+    return this.#parts.cache.readManifests(rids)
   }
 
   listRids(options: core.ListOptions = {}): Promise<readonly Rid[]> {
-    return this.#cache.listRids(options)
+    return this.#parts.cache.listRids(options)
   }
 
   listBundles(options: core.ListOptions = {}): Promise<readonly core.StoredBundle[]> {
-    return this.#cache.listBundles(options)
+    return this.#parts.cache.listBundles(options)
   }
 
   countByType(): Promise<ReadonlyMap<string, number>> {
-    return this.#cache.countByType()
+    return this.#parts.cache.countByType()
   }
 
   search(query: string, options: core.SearchOptions = {}): Promise<core.SearchPage> {
-    return this.#cache.search(query, options)
+    return this.#parts.cache.search(query, options)
   }
 
   changesAfter(seq: number, limit: number): Promise<readonly core.Change[]> {
-    return this.#cache.changesAfter(seq, limit)
+    return this.#parts.cache.changesAfter(seq, limit)
   }
 
   lastChange(): Promise<number> {
-    return this.#cache.lastChange()
+    return this.#parts.cache.lastChange()
   }
 
-  onWake(listener: (wake: Readonly<core.Wake>) => void): () => void {
+  onWake(listener: Parameters<core.NodeStore['onWake']>[0]): () => void {
     return this.#wakes.onWake(listener)
   }
 
   dueTargets(limit: number, after?: Pick<core.DueTarget, 'target' | 'dueAt'>): Promise<readonly core.DueTarget[]> {
-    return this.#outbox.dueTargets(limit, after)
+    return this.#parts.deliveries.dueTargets(limit, after)
   }
 
   nextDeliveryAt(): Promise<number | undefined> {
-    return this.#outbox.nextDeliveryAt()
+    return this.#parts.deliveries.nextDeliveryAt()
   }
 
   async takeDeliveries(target: Rid, options: core.TakeOptions): Promise<core.DeliveryBatch | undefined> {
-    const batch = await this.#outbox.take(target, options)
+    const batch = await this.#parts.deliveries.take(target, options)
     if (batch !== undefined) this.#held.add(batch.token)
     return batch
   }
 
   async deliveriesDone(batch: core.DeliveryBatch): Promise<void> {
-    this.#wakes.wake({ outbox: await this.#outbox.done(batch) })
+    this.#wakes.wake({ outbox: await this.#parts.deliveries.done(batch) })
     this.#held.delete(batch.token)
   }
 
   async deliveriesFailed(batch: core.DeliveryBatch, failure: { error: string; dueAt: number }): Promise<void> {
-    await this.#outbox.failed(batch, failure)
+    await this.#parts.deliveries.failed(batch, failure)
     this.#wakes.wake({ outbox: true })
     this.#held.delete(batch.token)
   }
 
   dropDeliveries(target: Rid): Promise<number> {
-    return this.#outbox.drop(target)
+    return this.#parts.deliveries.drop(target)
   }
 
   outboxState(): Promise<readonly core.OutboxTargetState[]> {
-    return this.#outbox.state()
+    return this.#parts.deliveries.state()
   }
 
   lapseDeliveries(target: Rid, before: number): Promise<number | undefined> {
-    return this.#lapsed.lapse(target, before)
+    return this.#parts.lapsed.lapse(target, before)
   }
 
   lapsedTargets(): Promise<readonly core.LapsedTarget[]> {
-    return this.#lapsed.list()
+    return this.#parts.lapsed.list()
   }
 
   resumeDeliveries(target: Rid): Promise<boolean> {
-    return this.#lapsed.resume(target)
+    return this.#parts.lapsed.resume(target)
   }
 
   async queueState(target: Rid, references: readonly core.StateReference[], last: boolean): Promise<void> {
-    await this.#lapsed.queueState(target, references, last)
+    await this.#parts.lapsed.queueState(target, references, last)
     this.#wakes.wake({ outbox: references.length > 0 })
   }
 
   getValue(key: string): Promise<string | undefined> {
-    return this.#values.get(key)
+    return this.#parts.values.get(key)
   }
 
   setValue(key: string, value: string | undefined): Promise<void> {
-    return this.#values.set(key, value)
+    return this.#parts.values.set(key, value)
+  }
+
+  claimValue(key: string, value: string): Promise<string> {
+    return this.#parts.values.claim(key, value)
   }
 
   listValues(prefix: string): Promise<ReadonlyMap<string, string>> {
-    return this.#values.list(prefix)
+    return this.#parts.values.list(prefix)
   }
 
   /** Finishes what was asked for, and gives back what is held, so that other replicas need not wait for it. Closing again does nothing. */
@@ -286,14 +260,9 @@ export class PostgresNodeStore implements core.NodeStore {
   }
 
   async #close(): Promise<void> {
-    const { channel, payload } = this.#wakes.farewell
-    const last = async (queries: Queries) => {
-      await queries.get('SELECT give_back_2($1)', [...this.#held])
-      await queries.get('SELECT pg_notify($1, $2)', channel, payload)
-    }
     // A server that is away gives the leases back by itself, when their time is over.
-    await this.#db.close(last).catch(() => undefined)
-    await this.#wakes.close()
+    await this.#parts.close([...this.#held]).catch(() => undefined)
+    this.#wakes.close()
   }
 }
 
