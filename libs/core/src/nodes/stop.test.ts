@@ -14,8 +14,6 @@ import type { NodeOptions } from './node-options.ts'
 
 const ANY_PORT = 'http://127.0.0.1:0/koi-net'
 const GRACE_MS = 50
-/** A call that is not cut off outlasts the test. */
-const network = { requestTimeoutMs: 600_000 }
 
 const ends: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -25,7 +23,7 @@ afterEach(async () => {
 async function options(more: Partial<NodeOptions> = {}) {
   const state = await mkdtemp(join(tmpdir(), 'koi-stop-'))
   ends.push(() => rm(state, { recursive: true }))
-  return { name: 'node', baseUrl: ANY_PORT, domains: [new Notes()], network, state, ...more }
+  return { name: 'node', baseUrl: ANY_PORT, domains: [new Notes()], state, ...more }
 }
 
 const started = async <N extends ProducerNode | ConsumerNode>(node: N): Promise<N> => {
@@ -80,7 +78,8 @@ describe('a node that stops', () => {
       new ConsumerNode(await options({ name: 'consumer', baseUrl, listen: false, firstContact })),
     )
     behind.node = consumer
-    const at = await options({ firstContact })
+    // A call that is not cut off outlasts the test.
+    const at = await options({ firstContact, network: { requestTimeoutMs: 600_000 } })
     const node = await started(new ProducerNode(at))
     const { rid } = node.identity
     await until(() => consumer.graph.edge(rid, consumer.identity.rid)?.profile.status === 'APPROVED')

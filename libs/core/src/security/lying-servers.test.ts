@@ -72,14 +72,14 @@ const lies: readonly Lie[] = [
   {
     name: 'drop by drop',
     tell: () => ({ status: 200, body: '{', more: drops() }),
-    said: /did not answer within 400 ms/,
-    timeoutMs: 400,
+    said: /did not answer within 2000 ms/,
+    timeoutMs: 2_000,
   },
   {
     name: 'that never comes',
     tell: () => ({ status: 200, body: '', hangs: true }),
-    said: /did not answer within 400 ms/,
-    timeoutMs: 400,
+    said: /did not answer within 2000 ms/,
+    timeoutMs: 2_000,
   },
   {
     name: 'of elsewhere',
