@@ -165,6 +165,16 @@ describe('the balancer', () => {
   })
 })
 
+test('the balancer is the one that closes a connection that nobody uses', async () => {
+  const closed = Promise.withResolvers<void>()
+  // As the services do; a balancer that leaves the close to the replica may send a request into it.
+  const server = createServer({ keepAliveTimeout: 600_000 }, (_request, response) => void response.end('a'))
+  server.once('connection', (socket) => socket.once('end', closed.resolve))
+  balancer.add(await listening(server))
+  expect(await get()).toBe('a')
+  await closed.promise
+})
+
 describe('where a replica is gone', () => {
   test('a request that it took no connection for goes to the next one, whatever it is', async () => {
     balancer.add(await unusedPort())

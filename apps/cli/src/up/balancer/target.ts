@@ -7,15 +7,15 @@ const PROBE_MS = 3_000
 const PROBE_AGAIN_MS = 500
 
 /**
- * The services close a connection that was idle for 5 s, and say so: it is used no more this long before, or a request could meet the close, and
- * nobody would know whether it was done. On a machine that has much to do, a timer is late by a second or two.
+ * A connection that was idle for this long is used no more: the services close one after 5 s, and a request that met the close could not be told from
+ * one that was done.
  */
-const SPARE_MS = 4_000
+const IDLE_CONNECTION_MS = 1_000
 
 /** A replica as the balancer sees it. */
 export class Target {
   readonly port: number
-  readonly agent = new Agent({ keepAlive: true, agentKeepAliveTimeoutBuffer: SPARE_MS })
+  readonly agent = new Agent({ keepAlive: true, timeout: IDLE_CONNECTION_MS })
   #isWell = true
   #isDoubted = false
   #waiting = 0
