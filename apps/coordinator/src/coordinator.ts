@@ -1,3 +1,4 @@
+import { backendOf } from '@koi-mcp/backends'
 import { CoordinatorNode } from '@koi-mcp/core'
 import { nodeOptions } from '@koi-mcp/platform'
 import type { NodeContext, ServiceDefinition } from '@koi-mcp/platform'
@@ -5,7 +6,7 @@ import { AppModule } from './app.module.ts'
 import { defaults, domains } from './config.ts'
 
 export const createCoordinatorFromConfig = (context: NodeContext): CoordinatorNode =>
-  new CoordinatorNode(nodeOptions(context, domains()))
+  new CoordinatorNode({ ...nodeOptions(context, domains()), ...backendOf(context.settings) })
 
 /** The service where the others meet, with its registry of what is known. */
 export const coordinator: ServiceDefinition<CoordinatorNode> = {

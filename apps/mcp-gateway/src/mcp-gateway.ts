@@ -1,3 +1,4 @@
+import { backendOf } from '@koi-mcp/backends'
 import { ConsumerNode } from '@koi-mcp/core'
 import { nodeOptions } from '@koi-mcp/platform'
 import type { NodeContext, ServiceDefinition } from '@koi-mcp/platform'
@@ -6,7 +7,7 @@ import { defaults, domains } from './config.ts'
 import { McpEndpoint } from './mcp/mcp-endpoint.ts'
 
 export const createConsumerFromConfig = (context: NodeContext): ConsumerNode =>
-  new ConsumerNode(nodeOptions(context, domains()))
+  new ConsumerNode({ ...nodeOptions(context, domains()), ...backendOf(context.settings) })
 
 /** The service that follows the network and serves what it knows over MCP. */
 export const mcpGateway: ServiceDefinition<ConsumerNode> = {

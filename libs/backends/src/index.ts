@@ -1,3 +1,7 @@
+export { backendOf } from './backend-of.ts'
+export type { BackendSettings } from './backend-of.ts'
+export { openBullQueue } from './bullmq/bull-queue.ts'
+export type { BullQueueOptions } from './bullmq/bull-queue.ts'
 export { openPostgresStore } from './postgres/open-postgres-store.ts'
 export type { PostgresStoreOptions } from './postgres/open-postgres-store.ts'
 export { openRedisStore } from './redis/open-redis-store.ts'

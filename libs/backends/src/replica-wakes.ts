@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import type { Logger, Wake } from '@koi-mcp/core'
+import type { Logger, NodeStore, Wake } from '@koi-mcp/core'
 
 export interface WakeOptions {
   readonly log: Logger
   /** Says something to all replicas, this one included. */
   readonly send: (payload: string) => Promise<unknown>
 }
+
+type WakeListener = Parameters<NodeStore['onWake']>[0]
 
 /** Wakes that come within this time are told to other replicas as one. */
 const GATHER_MS = 5
@@ -14,7 +16,7 @@ const GATHER_MS = 5
 export class ReplicaWakes {
   readonly #options: WakeOptions
   readonly #id = randomUUID()
-  readonly #listeners = new Set<(wake: Readonly<Wake>) => void>()
+  readonly #listeners = new Set<WakeListener>()
   #gathered: Wake | undefined
   #gathering: NodeJS.Timeout | undefined
   #closed = false
@@ -23,9 +25,9 @@ export class ReplicaWakes {
     this.#options = options
   }
 
-  onWake(listener: (wake: Readonly<Wake>) => void): () => void {
+  onWake(listener: WakeListener): () => void {
     // Wrapped, so that one function may listen twice and unsubscribe once.
-    const entry = (wake: Readonly<Wake>) => listener(wake)
+    const entry: WakeListener = (wake, elsewhere) => listener(wake, elsewhere)
     this.#listeners.add(entry)
     return () => void this.#listeners.delete(entry)
   }
@@ -34,7 +36,7 @@ export class ReplicaWakes {
   wake(wake: Partial<Wake>): void {
     const { changes = false, inbox = false, outbox = false } = wake
     if (!changes && !inbox && !outbox) return
-    this.#tell({ changes, inbox, outbox })
+    this.#tell({ changes, inbox, outbox }, false)
     this.#gathered ??= { changes: false, inbox: false, outbox: false }
     this.#gathered.changes ||= changes
     this.#gathered.inbox ||= inbox
@@ -46,12 +48,13 @@ export class ReplicaWakes {
   heard(payload: string): void {
     const [id, letters = ''] = payload.split(' ')
     if (id === this.#id) return
-    this.#tell({ changes: letters.includes('c'), inbox: letters.includes('i'), outbox: letters.includes('o') })
+    const said = { changes: letters.includes('c'), inbox: letters.includes('i'), outbox: letters.includes('o') }
+    this.#tell(said, true)
   }
 
   /** Something may have been said and not heard. */
   missed(): void {
-    this.#tell({ changes: true, inbox: true, outbox: true })
+    this.#tell({ changes: true, inbox: true, outbox: true }, true)
   }
 
   /** What is said for a process that ends: the others look for what it leaves to them. */
@@ -76,10 +79,10 @@ export class ReplicaWakes {
     })
   }
 
-  #tell(wake: Readonly<Wake>): void {
+  #tell(wake: Readonly<Wake>, elsewhere: boolean): void {
     for (const listener of this.#listeners) {
       try {
-        listener(wake)
+        listener(wake, elsewhere)
       } catch (error) {
         this.#options.log.error('A listener of the store failed', { error })
       }

@@ -183,7 +183,7 @@ export class SharedNodeStore implements core.NodeStore {
     return this.#parts.cache.lastChange()
   }
 
-  onWake(listener: (wake: Readonly<core.Wake>) => void): () => void {
+  onWake(listener: Parameters<core.NodeStore['onWake']>[0]): () => void {
     return this.#wakes.onWake(listener)
   }
 
@@ -243,6 +243,10 @@ export class SharedNodeStore implements core.NodeStore {
 
   setValue(key: string, value: string | undefined): Promise<void> {
     return this.#parts.values.set(key, value)
+  }
+
+  claimValue(key: string, value: string): Promise<string> {
+    return this.#parts.values.claim(key, value)
   }
 
   listValues(prefix: string): Promise<ReadonlyMap<string, string>> {

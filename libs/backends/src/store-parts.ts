@@ -107,5 +107,6 @@ interface StoreLapsed {
 interface StoreValues {
   get(key: string): Promise<string | undefined>
   set(key: string, value: string | undefined): Promise<void>
+  claim(key: string, value: string): Promise<string>
   list(prefix: string): Promise<ReadonlyMap<string, string>>
 }

@@ -10,6 +10,7 @@ export {
   NetworkSettings,
   NodeSettings,
   PersistenceSettings,
+  QueueSettings,
   SecuritySettings,
 } from './config/settings.ts'
 export { SettingsError } from './config/settings-error.ts'

@@ -68,6 +68,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
     neighbors: () => [],
     stateProviders: () => [],
   }
+  readonly queue: { state: 'up' | 'away' } = { state: 'up' }
   readonly store: ServiceNode['store'] = {
     inboxState: () => Promise.resolve({ pending: 2, deadLetters: 1, nextDueAt: undefined }),
     outboxState: () => Promise.resolve(this.outbox),

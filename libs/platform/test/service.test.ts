@@ -154,12 +154,18 @@ describe('health', () => {
   })
 
   it('shows a lost dependency and stays ready', async () => {
-    node.failing = new StoreError('UNAVAILABLE', 'gone')
-    const { status, body } = await call('/readyz')
-    expect([status, JSON.parse(body)]).toMatchObject([
+    const lost = async () => {
+      const { status, body } = await call('/readyz')
+      return [status, JSON.parse(body)]
+    }
+    const degraded = (...names: string[]) => [
       200,
-      { status: 'degraded', info: { dependencies: { status: 'degraded', lost: ['store'] } } },
-    ])
+      { status: 'degraded', info: { dependencies: { status: 'degraded', lost: names } } },
+    ]
+    node.queue.state = 'away'
+    expect(await lost()).toMatchObject(degraded('queue'))
+    node.failing = new StoreError('UNAVAILABLE', 'gone')
+    expect(await lost()).toMatchObject(degraded('store', 'queue'))
   })
 
   it('is not ready while it starts', async () => {

@@ -22,6 +22,15 @@ export class PostgresValues {
     }
   }
 
+  async claim(key: string, value: string): Promise<string> {
+    await this.#db.get(
+      'INSERT INTO node_values VALUES ($1, $2) ON CONFLICT DO NOTHING',
+      key,
+      Buffer.from(value, 'utf8'),
+    )
+    return (await this.get(key)) ?? value
+  }
+
   /** In byte order of the keys. */
   async list(prefix: string): Promise<Map<string, string>> {
     const sql = 'SELECT key, value FROM node_values WHERE key >= $1 AND starts_with(key, $1) ORDER BY key'

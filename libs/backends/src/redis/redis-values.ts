@@ -15,6 +15,14 @@ const SET = stepScript(
   end`,
 )
 
+const CLAIM = stepScript(
+  [],
+  String.raw`
+  local name, value = arg(), arg()
+  if call('HSETNX', key('values'), name, value) == 1 then call('ZADD', key('values:keys'), 0, name) end
+  return call('HGET', key('values'), name)`,
+)
+
 /** No UTF-8 has the byte 255, so it stands behind all that begin with the prefix. */
 const LIST = stepScript(
   [],
@@ -46,6 +54,10 @@ export class RedisValues {
 
   set(key: string, value: string | undefined): Promise<void> {
     return this.#db.step(SET, [key, value === undefined ? 0 : 1, value ?? ''], () => undefined)
+  }
+
+  claim(key: string, value: string): Promise<string> {
+    return this.#db.step(CLAIM, [key, value], (claimed: string) => claimed)
   }
 
   /** In byte order of the keys. */

@@ -4,7 +4,7 @@ import { asRid } from '@koi-mcp/protocol'
 import { systemClock } from '../clock.ts'
 import { OWNER_KEY } from '../nodes/open-state.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
-import { BackupError, STORE_PART } from './backup-manifest.ts'
+import { BackupError, KEY_PART, STORE_PART } from './backup-manifest.ts'
 import type { BackupManifest } from './backup-manifest.ts'
 import { fillBackup } from './write-backup.ts'
 
@@ -20,7 +20,11 @@ export async function fillBackupOfStopped(state: string, folder: string, signal:
     const owner = await store.getValue(OWNER_KEY)
     if (owner === undefined) throw new BackupError(`${path} belongs to no node yet: start it once`)
     const copyStore = (target: string, stop: AbortSignal) => store.copyTo(target, stop)
-    return await fillBackup(folder, { node: asRid(owner), state, copyStore, clock: systemClock }, signal)
+    return await fillBackup(
+      folder,
+      { node: asRid(owner), key: join(state, KEY_PART), copyStore, clock: systemClock },
+      signal,
+    )
   } finally {
     await store.close()
   }

@@ -49,8 +49,8 @@ export async function placeBackup<T>(target: string, fill: (folder: string) => P
 
 export interface BackupSource {
   readonly node: Rid
-  /** The node's state folder. */
-  readonly state: string
+  /** The private key's file. */
+  readonly key: string
   readonly copyStore: CopyStore
   readonly clock: Clock
 }
@@ -73,13 +73,13 @@ export async function fillBackup(folder: string, source: BackupSource, signal: A
 
 async function write(
   folder: string,
-  { node, state, copyStore, clock }: BackupSource,
+  { node, key, copyStore, clock }: BackupSource,
   signal: AbortSignal,
 ): Promise<BackupManifest> {
   const at = new Date(clock())
   const storePart = join(folder, STORE_PART)
   await copyStore(storePart, signal)
-  await writePart(join(folder, KEY_PART), await readFile(join(state, KEY_PART)))
+  await writePart(join(folder, KEY_PART), await readFile(key))
   const parts = [await describePart(storePart), await describePart(join(folder, KEY_PART))]
   const manifest = makeManifest(node, at, parts)
   const path = join(folder, MANIFEST_FILE)

@@ -23,8 +23,8 @@ describe('the private key’s file', () => {
     const key = await createKey(path, password)
     expect(statSync(path).mode & 0o777).toBe(0o600)
     expect(readdirSync(join(folder, 'node'))).toEqual(['private.pem'])
-    expect((await load(password))?.equals(key)).toBe(true)
-    expect(publicKeyOf(key).asymmetricKeyType).toBe('ec')
+    expect((await load(password))?.equals(key!)).toBe(true)
+    expect(publicKeyOf(key!).asymmetricKeyType).toBe('ec')
   })
 
   it('is refused with the fix where it cannot be opened, and left as it was', async () => {
@@ -61,7 +61,18 @@ describe('the private key’s file', () => {
   it('is refused in words where it cannot be read or written', async () => {
     mkdirSync(path, { recursive: true })
     await expect(load()).rejects.toThrow(`cannot read the private key ${path}: EISDIR`)
-    await expect(createKey(path, undefined)).rejects.toThrow(`cannot write the private key ${path}: `)
+    const below = join(folder, 'file', 'private.pem')
+    writeFileSync(join(folder, 'file'), '')
+    await expect(createKey(below, undefined)).rejects.toThrow(`cannot write the private key ${below}: `)
+  })
+
+  it('is made by one of those who try at once, and stays', async () => {
+    const made = await Promise.all(Array.from({ length: 8 }, () => createKey(path, undefined)))
+    const [key, ...more] = made.filter((one) => one !== undefined)
+    expect(more).toEqual([])
+    expect((await load())?.equals(key!)).toBe(true)
+    expect(await createKey(path, undefined)).toBeUndefined()
+    expect((await load())?.equals(key!)).toBe(true)
     expect(readdirSync(join(folder, 'node'))).toEqual(['private.pem'])
   })
 })

@@ -1,6 +1,6 @@
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, randomUUID } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   generateKeyPair,
@@ -45,15 +45,16 @@ export function openKey(path: string, pem: string, password: string | undefined)
 }
 
 /**
- * Makes a private key. It is on disk, synced and complete, when this resolves: written beside its place and moved there.
+ * Makes a private key. It is on disk, synced and complete, when this resolves: written beside its place and put there. `undefined` where another
+ * process was faster: its key stays.
  * @throws KeyFileError where it cannot be written
  */
-export async function createKey(path: string, password: string | undefined): Promise<KeyObject> {
+export async function createKey(path: string, password: string | undefined): Promise<KeyObject | undefined> {
   const key = generateKeyPair().privateKey
-  const fresh = `${path}.new`
+  const fresh = `${path}.${randomUUID()}.new`
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    const file = await open(fresh, 'w', 0o600)
+    const file = await open(fresh, 'wx', 0o600)
     try {
       await file.writeFile(
         password === undefined ? key.export({ type: 'pkcs8', format: 'pem' }) : privateKeyToPem(key, password),
@@ -62,13 +63,26 @@ export async function createKey(path: string, password: string | undefined): Pro
     } finally {
       await file.close()
     }
-    await rename(fresh, path)
+    const isOurs = await putInPlace(fresh, path)
     await syncFolder(dirname(path))
+    return isOurs ? key : undefined
   } catch (error) {
-    await rm(fresh, { force: true }).catch(() => undefined)
     throw new KeyFileError(`cannot write the private key ${path}: ${messageOf(error)}`, { cause: error })
+  } finally {
+    await rm(fresh, { force: true }).catch(() => undefined)
   }
-  return key
+}
+
+/** Answers false, and leaves what is there, where the place is taken. */
+async function putInPlace(fresh: string, path: string): Promise<boolean> {
+  try {
+    await link(fresh, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    // A disk without links, which no two processes share.
+    await rename(fresh, path)
+  }
+  return true
 }
 
 /** What was made or renamed in a folder survives the loss of power from here on. */

@@ -4,7 +4,7 @@ import type { TimeToLive } from '../knowledge/time-to-live.ts'
 import type { Logger } from '../logger.ts'
 import { laneOf } from '../store/lanes.ts'
 import { NETWORK_LANE } from '../store/node-store.ts'
-import type { NodeStore } from '../store/node-store.ts'
+import type { NamedLease, NewArrival, NodeStore } from '../store/node-store.ts'
 import { problemOf } from './event-arrivals.ts'
 import type { PeerClient } from './peer-client.ts'
 import { chunks } from './serve-fetch.ts'
@@ -15,6 +15,8 @@ export interface CatchUpOptions {
   readonly store: Pick<NodeStore, 'accept' | 'readManifests'>
   readonly log: Logger
   readonly maxRidBytes?: number | undefined
+  /** The lease by which this process does it for all of its node; nothing is taken in when that has passed to another. @throws LeaseLostError */
+  readonly under?: (() => NamedLease) | undefined
   /** What is too old is not fetched. */
   readonly ttl?: Pick<TimeToLive, 'hasExpired'> | undefined
 }
@@ -28,7 +30,7 @@ const BUNDLES_AT_ONCE = 50
  *
  * @param ridTypes names of types; empty = all
  * @returns how many bundles were accepted into the inbox
- * @throws PeerError
+ * @throws PeerError, LeaseLostError
  */
 export async function catchUp(
   node: Rid,
@@ -86,15 +88,16 @@ async function fetchInto(
   options: CatchUpOptions,
   signal: AbortSignal,
 ): Promise<number> {
-  const { client, store } = options
+  const { client } = options
   let accepted = 0
   let asked = new Set(rids)
   while (asked.size > 0 && !signal.aborted) {
     const reply = await client.fetchBundles(node, [...asked])
     const bundles = distinctBundles(reply.bundles).filter(({ manifest }) => asked.has(manifest.rid))
     if (bundles.length === 0) break
-    await store.accept(
+    await takeIn(
       bundles.map(({ manifest, contents }) => ({ rid: manifest.rid, manifest, contents, source: node })),
+      options,
     )
     accepted += bundles.length
     const got = new Set(bundles.map(({ manifest }) => manifest.rid))
@@ -108,12 +111,20 @@ async function fetchInto(
  * A FORGET that overtook the reply with its bundle found nothing here to forget, and the bundle behind it would stay for good: what the node does
  * not have any more is forgotten now. Not so nodes and edges: of those a NEW follows the FORGET of every handshake, and may be here already.
  */
-async function forgetGone(node: Rid, rids: readonly Rid[], { client, store }: CatchUpOptions): Promise<void> {
+async function forgetGone(node: Rid, rids: readonly Rid[], options: CatchUpOptions): Promise<void> {
   const knowledge = rids.filter((rid) => laneOf(rid) !== NETWORK_LANE)
   if (knowledge.length === 0) return
-  const { notFound } = await client.fetchManifests(node, { rids: knowledge })
+  const { notFound } = await options.client.fetchManifests(node, { rids: knowledge })
   const gone = [...new Set(notFound)].filter((rid) => knowledge.includes(rid))
-  if (gone.length > 0) await store.accept(gone.map((rid) => ({ rid, eventType: 'FORGET', source: node })))
+  if (gone.length > 0)
+    await takeIn(
+      gone.map((rid) => ({ rid, eventType: 'FORGET', source: node })),
+      options,
+    )
+}
+
+async function takeIn(arrivals: readonly NewArrival[], { store, under }: CatchUpOptions): Promise<void> {
+  await store.accept(arrivals, undefined, under?.())
 }
 
 function distinctBundles(bundles: readonly Bundle[]): readonly Bundle[] {

@@ -1,4 +1,5 @@
 import type { Rid } from '@koi-mcp/protocol'
+import { LeaseLostError } from '../store/node-store.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
 import type { BackoffOptions } from './backoff.ts'
 import { catchUp } from './catch-up.ts'
@@ -73,6 +74,8 @@ export class CatchUps {
         await catchUp(node, types, this.#options, signal)
         return
       } catch (error) {
+        if (error instanceof LeaseLostError)
+          return log.debug('another process of this node catches up', { peer: node, types })
         const message = error instanceof Error ? error.message : String(error)
         // A store or a peer that is away is waited for, however long: nobody else would tell us what it knew before we came. One that answers
         // nonsense, or that was forgotten, is not.

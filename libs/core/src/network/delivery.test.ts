@@ -21,6 +21,7 @@ import {
   testServer,
   until,
 } from '../../test/peers.ts'
+import { HandQueue } from '../../test/hand-queue.ts'
 import { takeLane } from '../../test/lanes.ts'
 import type { Answer, TestServer } from '../../test/peers.ts'
 import { NetworkGraph } from '../graph/network-graph.ts'
@@ -245,6 +246,36 @@ describe('DeliveryWorker', () => {
     worker.start()
     await until(async () => (await store.outboxState()).length === 0)
     expect(most).toBe(2)
+  })
+
+  it('delivers when the queue says so, hands on what it has no room for, and says when it has room again', async () => {
+    const queue = new HandQueue()
+    const answers: (() => void)[] = []
+    const { store, worker, peers } = await setup(2, { queue, concurrency: 1 })
+    for (const { server } of peers) {
+      server.answer = () => new Promise((resolve) => answers.push(() => resolve(OK)))
+    }
+    worker.start()
+    await queue.taker.room()
+    await announce(
+      store,
+      testBundle('1'),
+      peers.map(({ identity }) => identity.rid),
+    )
+    queue.taker.look()
+    await until(() => answers.length === 1)
+    queue.taker.look()
+    await until(() => queue.handedOn.length > 0)
+    let hasRoom = false
+    const room = queue.taker.room().then(() => (hasRoom = true))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(hasRoom).toBe(false)
+    answers.shift()!()
+    await until(() => answers.length === 1)
+    answers.shift()!()
+    await room
+    await until(async () => (await store.outboxState()).length === 0)
+    expect(new Set(queue.handedOn)).toEqual(new Set(['deliveries']))
   })
 
   it('introduces itself, in front, to a node that does not know it', async () => {

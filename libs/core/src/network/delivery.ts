@@ -5,6 +5,8 @@ import type { Logger } from '../logger.ts'
 import { PeerList } from '../security/peer-list.ts'
 import { NETWORK_LANE } from '../store/node-store.ts'
 import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
+import { storeQueue } from '../store/work-queue.ts'
+import type { WorkQueue, WorkTaker } from '../store/work-queue.ts'
 import type { AddressBook } from './address-book.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
 import type { BackoffOptions } from './backoff.ts'
@@ -30,6 +32,8 @@ type DeliveryStore = Pick<
 
 export interface DeliveryOptions {
   readonly store: DeliveryStore
+  /** Default: the store's own wake-ups. */
+  readonly queue?: WorkQueue | undefined
   readonly client: Pick<PeerClient, 'broadcastEvents'>
   readonly graph: Pick<NodeGraph, 'profile'>
   readonly addressOf: AddressBook
@@ -58,6 +62,7 @@ export interface DeliveryOptions {
 
 /** For one batch: it, an empty envelope and it again; each once more behind an introduction, and on a new connection where a kept one was closed. */
 const CALLS_A_BATCH = 12
+const TARGETS_AT_ONCE = 32
 const MAX_EVENTS = 100
 const MAX_BYTES = 4 * 1024 * 1024
 /** Wake-ups may be lost; this is how late a lost one is noticed, in milliseconds. */
@@ -69,8 +74,9 @@ const PAGE = 1_000
  * Sends what is queued to full nodes by webhook; what is queued for partial ones waits for their polls. Different targets at the same time, one
  * envelope at a time for each. What fails is tried again with growing pauses, for as long as the node is known.
  */
-export class DeliveryWorker {
+export class DeliveryWorker implements WorkTaker {
   readonly #options: DeliveryOptions
+  readonly #queue: WorkQueue
   readonly #backoff: BackoffOptions
   readonly #backlogs: Backlogs
   readonly #owner = `delivery-${crypto.randomUUID()}`
@@ -87,6 +93,7 @@ export class DeliveryWorker {
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+    this.#queue = options.queue ?? storeQueue(options.store)
     this.#backlogs = new Backlogs(options)
     this.#backoff = options.backoff ?? DEFAULT_BACKOFF
   }
@@ -96,9 +103,7 @@ export class DeliveryWorker {
     if (this.#running !== undefined) return
     const stop = this.#stopping.signal
     const either = signal === undefined ? stop : AbortSignal.any([stop, signal])
-    this.#unsubscribe = this.#options.store.onWake(({ outbox }) => {
-      if (outbox) this.#wake.now()
-    })
+    this.#unsubscribe = this.#queue.onWork('deliveries', this)
     this.#running = this.#loop(either)
   }
 
@@ -108,6 +113,17 @@ export class DeliveryWorker {
     this.#unsubscribe?.()
     await this.#running
     await Promise.all(this.#inFlight.values())
+  }
+
+  look(): void {
+    this.#wake.now()
+  }
+
+  async room(): Promise<void> {
+    const { concurrency = TARGETS_AT_ONCE } = this.#options
+    while (!this.#stopping.signal.aborted && this.#inFlight.size >= concurrency) {
+      await Promise.race(this.#inFlight.values())
+    }
   }
 
   /** Resolves when nothing that is due can be delivered and nothing is on its way. Waiting retries do not count. */
@@ -143,9 +159,9 @@ export class DeliveryWorker {
   }
 
   async #startDue(signal: AbortSignal): Promise<void> {
-    const { concurrency = 32 } = this.#options
+    const { concurrency = TARGETS_AT_ONCE } = this.#options
     for await (const { target, failures } of this.#deliverable()) {
-      if (this.#inFlight.size >= concurrency) return
+      if (this.#inFlight.size >= concurrency) return this.#queue.handOn('deliveries')
       if (signal.aborted) return
       if (failures > 0) {
         if (this.#retried.size >= concurrency / 4) continue

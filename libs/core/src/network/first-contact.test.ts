@@ -30,6 +30,11 @@ async function setup(): Promise<{
       values.set(key, value ?? '')
       return Promise.resolve()
     },
+    claimValue: (key: string, value: string) => {
+      const claimed = values.get(key) ?? value
+      values.set(key, claimed)
+      return Promise.resolve(claimed)
+    },
   }
   const contact = (options: Partial<FirstContactOptions> = {}): FirstContact =>
     new FirstContact({
@@ -80,6 +85,17 @@ describe('FirstContact', () => {
     await expect(refused).rejects.toThrow(`set network.first_contact_rid to ${other.rid}`)
     expect((await contact({ rid: other.rid }).learn(never))?.rid).toBe(other.rid)
     expect((await contact().learn(never))?.rid).toBe(other.rid)
+  })
+
+  it('trusts nobody else than another process of this node did at the same moment', async () => {
+    const { server, values, contact } = await setup()
+    const [node, other] = ['a', 'b'].map((name) => testIdentity(name, `${server.origin}/koi-net`))
+    server.answer = () => wellKnown(node!)
+    const getValue = () => Promise.resolve(undefined)
+    const claimValue = () => Promise.resolve(other!.rid)
+    const late = contact({ store: { getValue, claimValue, setValue: () => Promise.reject(new Error('not asked')) } })
+    await expect(late.learn(never)).rejects.toThrow(`was the node ${other!.rid} and is now ${node!.rid}`)
+    expect([late.known, values.size]).toEqual([undefined, 0])
   })
 
   it('knows who it is before it is asked again, from the last time or from the settings', async () => {

@@ -15,7 +15,7 @@ export interface FirstContactOptions {
   /** The RID that must be found there (`network.first_contact_rid`); absent: trusted on first use, and remembered. */
   readonly rid?: Rid | undefined
   readonly http: Pick<HttpExchange, 'get'>
-  readonly store: Pick<NodeStore, 'getValue' | 'setValue'>
+  readonly store: Pick<NodeStore, 'getValue' | 'setValue' | 'claimValue'>
   /** Must name it; default: anyone will do. */
   readonly peers?: PeerList | undefined
   readonly log: Logger
@@ -116,23 +116,27 @@ export class FirstContact {
         `${url} is the node ${wellKnown.rid}, but network.first_contact_rid says ${pinned}: correct whichever of the two is wrong`,
       )
     }
-    if (pinned === undefined && remembered !== undefined && asRid(remembered) !== wellKnown.rid) {
-      throw new FirstContactError(
-        `${url} was the node ${remembered} and is now ${wellKnown.rid}: its key was changed, or somebody else answers there. ` +
-          `If the change is meant, set network.first_contact_rid to ${wellKnown.rid}`,
-      )
-    }
+    if (pinned === undefined && remembered !== undefined) this.#mustBeTheSame(remembered, wellKnown.rid)
     this.#mustBeListed(wellKnown.rid)
-    if (remembered !== wellKnown.rid) {
-      await store.setValue(key, wellKnown.rid)
-      if (pinned === undefined) {
-        log.warn('trusting the first contact on first use; another node there will be refused later', {
-          url,
-          peer: wellKnown.rid,
-        })
-      }
+    if (pinned !== undefined) {
+      if (remembered !== wellKnown.rid) await store.setValue(key, wellKnown.rid)
+    } else if (remembered === undefined) {
+      // Another process of this node may be trusting somebody at the same moment.
+      this.#mustBeTheSame(await store.claimValue(key, wellKnown.rid), wellKnown.rid)
+      log.warn('trusting the first contact on first use; another node there will be refused later', {
+        url,
+        peer: wellKnown.rid,
+      })
     }
     return { rid: wellKnown.rid, url: this.#addressIn(wellKnown), publicKey: wellKnown.profile.public_key }
+  }
+
+  #mustBeTheSame(remembered: string, rid: Rid): void {
+    if (asRid(remembered) === rid) return
+    throw new FirstContactError(
+      `${this.#options.url} was the node ${remembered} and is now ${rid}: its key was changed, or somebody else answers there. ` +
+        `If the change is meant, set network.first_contact_rid to ${rid}`,
+    )
   }
 
   #mustBeListed(rid: Rid): void {

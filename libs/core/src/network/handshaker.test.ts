@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { edgeProfileContents, edgeRid, nodeProfileContents, payloadText } from '@koi-mcp/protocol'
+import { edgeProfileContents, edgeRid, nodeProfileContents, payloadText, sha256Contents } from '@koi-mcp/protocol'
 import {
   envelopeOf,
   profileBundle,
@@ -115,7 +115,7 @@ describe('Handshaker', () => {
   it('does nothing where the contact is known and serves us, and something where it only is known', async () => {
     const { server, us, contact, graph, handshaker } = await setup()
     graph.observe(contact.rid, nodeProfileContents(contact.profile))
-    expect(handshaker.needed(contact.rid)).toBe(true)
+    expect(await handshaker.needed(contact.rid)).toBe(true)
     const edge = {
       source: contact.rid,
       target: us.rid,
@@ -124,9 +124,23 @@ describe('Handshaker', () => {
       rid_types: ['a'],
     } as const
     graph.observe(edgeRid(contact.rid, us.rid), edgeProfileContents(edge))
-    expect(handshaker.needed(contact.rid)).toBe(false)
+    expect(await handshaker.needed(contact.rid)).toBe(false)
     await handshaker.start(contact.rid, signal)
     expect(server.requests).toEqual([])
+  })
+
+  it('introduces no profile twice to a contact that has nothing for us', async () => {
+    const { server, store, us, contact, graph, handshaker } = await setup()
+    graph.observe(contact.rid, nodeProfileContents(contact.profile))
+    server.answer = () => ({ status: 200, body: 'null' })
+    await handshaker.start(contact.rid, signal)
+    await handshaker.start(contact.rid, signal)
+    expect(server.requests).toHaveLength(1)
+    const hash = sha256Contents(nodeProfileContents(us.profile).value)
+    expect(await store.listValues('introduced/')).toEqual(new Map([[`introduced/${contact.rid}`, hash]]))
+    await store.setValue(`introduced/${contact.rid}`, 'of another profile')
+    await handshaker.start(contact.rid, signal)
+    expect(server.requests).toHaveLength(2)
   })
 
   it('ends when told to', async () => {

@@ -11,9 +11,9 @@ import type { ProfileEvents } from './profile-events.ts'
 
 export interface HandshakerOptions {
   readonly client: Pick<PeerClient, 'broadcastEvents' | 'fetchBundles'>
-  readonly profileEvents: Pick<ProfileEvents, 'handshake'>
+  readonly profileEvents: Pick<ProfileEvents, 'handshake' | 'profileHash'>
   readonly graph: Pick<NodeGraph, 'profile' | 'neighbors'>
-  readonly store: Pick<NodeStore, 'accept'>
+  readonly store: Pick<NodeStore, 'accept' | 'getValue' | 'setValue'>
   readonly log: Logger
   readonly clock: Clock
   readonly backoff?: BackoffOptions
@@ -38,24 +38,30 @@ export class Handshaker {
     await client.broadcastEvents(node, await profileEvents.handshake())
   }
 
-  /** Whether we still have to introduce ourselves: its profile is not here, or it does not serve us. */
-  needed(contact: Rid): boolean {
-    const { graph } = this.#options
-    return graph.profile(contact) === undefined || !graph.neighbors('in').includes(contact)
+  /**
+   * Whether we still have to introduce ourselves: its profile is not here, or it neither serves us nor was told the profile that we have. Whoever is told
+   * it once more forgets its edges with us, and begins anew.
+   */
+  async needed(contact: Rid): Promise<boolean> {
+    const { graph, profileEvents, store } = this.#options
+    if (graph.profile(contact) === undefined) return true
+    if (graph.neighbors('in').includes(contact)) return false
+    return (await store.getValue(introducedTo(contact))) !== profileEvents.profileHash
   }
 
   /**
    * Makes sure that the first contact knows us: a handshake if needed, tried until it works. A contact that does not answer by itself, being no
-   * coordinator, is asked for its profile. Never rejects; ends early when the signal aborts.
+   * coordinator, is asked for its profile. Never rejects; ends early when the signal aborts. One process of the node at a time.
    */
   async start(contact: Rid, signal: AbortSignal): Promise<void> {
-    if (!this.needed(contact)) return
-    const { log, clock, backoff = DEFAULT_BACKOFF } = this.#options
+    const { log, clock, store, profileEvents, backoff = DEFAULT_BACKOFF } = this.#options
     let saidAt = Number.NEGATIVE_INFINITY
     for (let failures = 1; !signal.aborted; failures++) {
       try {
+        if (!(await this.needed(contact))) return
         await this.handshakeWith(contact)
-        if (await this.#meet(contact, signal)) return
+        if (await this.#meet(contact, signal))
+          return await store.setValue(introducedTo(contact), profileEvents.profileHash)
         throw new Error('it took the handshake, but does not tell its profile')
       } catch (error) {
         if (clock() - saidAt >= SAY_AGAIN_MS && !signal.aborted) {
@@ -92,6 +98,8 @@ export class Handshaker {
     }
   }
 }
+
+const introducedTo = (contact: Rid): string => `introduced/${contact}`
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

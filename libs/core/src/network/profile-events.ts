@@ -6,6 +6,7 @@ import {
   generateBundle,
   microsOf,
   nodeProfileContents,
+  sha256Contents,
 } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
@@ -25,6 +26,11 @@ export class ProfileEvents {
     this.#identity = options.identity
     this.#store = options.store
     this.#clock = options.clock
+  }
+
+  /** Of the profile that this node has now. */
+  get profileHash(): string {
+    return sha256Contents(nodeProfileContents(this.#identity.profile).value)
   }
 
   /** NEW, with the whole profile. */

@@ -71,6 +71,8 @@ export interface RequestDeps {
   readonly identity: Pick<NodeIdentity, 'rid' | 'privateKey'>
   readonly store: RequestStore
   readonly graph: Pick<NodeGraph, 'profile'>
+  /** Takes into the graph what other processes of this node learned; absent, there are none. */
+  readonly followGraph?: (() => Promise<void>) | undefined
   readonly log: Logger
   readonly clock: Clock
   readonly limits?: Partial<RequestLimits> | undefined
@@ -142,8 +144,10 @@ async function answer(
   { claim, payload, introduced }: ReadRequest,
   deps: RequestDeps & { limits: RequestLimits },
 ): Promise<NodeReply> {
-  const { identity, graph, peers = PeerList.open } = deps
+  const { identity, graph, followGraph, peers = PeerList.open } = deps
   const source = claim.source_node
+  // It may have introduced itself to another process of this node a moment ago.
+  if (graph.profile(source) === undefined && introduced === undefined) await followGraph?.()
   authenticateEnvelope(claim, graph.profile(source)?.public_key ?? keyOf(introduced), identity.rid)
   if (!peers.has(source)) {
     deps.log.info('refused a node that is not listed', { peer: source, path })

@@ -23,8 +23,13 @@ import type { KnowledgeProcessor } from '../pipeline/handler.ts'
 import { registerDefaultHandlers } from '../pipeline/handlers/default-handlers.ts'
 import { Subscriptions } from '../pipeline/subscriptions.ts'
 import { PeerList } from '../security/peer-list.ts'
-import type { NewArrival, NodeStore } from '../store/node-store.ts'
+import type { Shares } from '../sources/share.ts'
+import { SourceShares } from '../sources/source-shares.ts'
+import { WholeSource } from '../sources/whole-source.ts'
+import type { NamedLease, NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
+import { storeQueue } from '../store/work-queue.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
 import { joinNetwork } from './join-network.ts'
@@ -33,7 +38,7 @@ import type { NodeEvent } from './node-event.ts'
 import type { NodeOptions, NodeRole, SecurityOptions } from './node-options.ts'
 import { assembleNode } from './node-parts.ts'
 import type { NodeParts } from './node-parts.ts'
-import { NodeStateError, openState } from './open-state.ts'
+import { keyFileOf, NodeStateError, openState } from './open-state.ts'
 import { toForget, toKnowledge } from './publishing.ts'
 import type { Publishable } from './publishing.ts'
 
@@ -43,10 +48,18 @@ export interface Published {
   readonly place: number
 }
 
+export interface PublishOptions {
+  /** Anything published under the same one within a day is this. */
+  readonly idempotencyKey?: string | undefined
+  /** Nothing is published once this lease has passed to another process, or has run out. */
+  readonly under?: NamedLease | undefined
+}
+
 interface Running {
   readonly identity: NodeIdentity
   readonly store: NodeStore
-  readonly copyStore: CopyStore
+  readonly copyStore: CopyStore | undefined
+  readonly queue: WorkQueue
   readonly parts: NodeParts
   readonly server: HttpServer | undefined
   background: readonly Promise<void>[]
@@ -103,7 +116,6 @@ export class KoiNode {
       interest: this.#role.interest,
       always,
       peers: this.#peers,
-      catchUp: (node, types) => this.#running?.parts.catchUps.request(node, types),
     })
     this.processor = this.handlers
     registerDefaultHandlers(this.handlers, this.subscriptions, {
@@ -124,6 +136,9 @@ export class KoiNode {
   }
   get store(): NodeStore {
     return this.#run().store
+  }
+  get queue(): WorkQueue {
+    return this.#run().queue
   }
   get graph(): NodeGraph {
     return this.#run().parts.graph
@@ -160,19 +175,32 @@ export class KoiNode {
   /**
    * Publishes own knowledge. When this resolves it is durable, and will be cached, and announced to every subscriber, whatever happens to this
    * process. The same `idempotencyKey` again within a day changes nothing. Starts the node if it was not started.
-   * @throws PublishError or SchemaError with every problem of the input
+   * @throws PublishError or SchemaError with every problem of the input; LeaseLostError where the lease `under` is not held any more
    */
-  async publish(input: Publishable, options: { readonly idempotencyKey?: string } = {}): Promise<Published> {
+  async publish(input: Publishable, options: PublishOptions = {}): Promise<Published> {
     const { store } = await this.#started()
     const { rid, contents } = toKnowledge(this.registry.schemas, input)
-    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options.idempotencyKey)
+    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options)
     return { rid, place }
   }
 
-  /** Forgets own knowledge, here and at every subscriber. @throws PublishError for no RID, and for nodes and edges */
-  async forget(rid: string): Promise<void> {
+  /**
+   * Forgets own knowledge, here and at every subscriber.
+   * @throws PublishError for no RID, and for nodes and edges; LeaseLostError as `publish`
+   */
+  async forget(rid: string, options: Pick<PublishOptions, 'under'> = {}): Promise<void> {
     const { store } = await this.#started()
-    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, undefined)
+    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, options)
+  }
+
+  /**
+   * Divides what this node does by itself, such as the work of a source, among its processes: see `Shares`. `work` names it, the same in all of them.
+   * To be called on a node that is started; whoever starts the shares stops them before the node.
+   */
+  divide(work: string): Shares {
+    const { store } = this.#run()
+    if (this.#options.openStore === undefined) return new WholeSource()
+    return new SourceShares({ store, source: work, log: this.#log })
   }
 
   /**
@@ -187,9 +215,14 @@ export class KoiNode {
   /** The same into an empty folder that only this user can look into. */
   async fillBackup(folder: string, signal: AbortSignal = NEVER): Promise<BackupManifest> {
     const { identity, copyStore } = await this.#started()
-    const { state } = this.#options
-    if (state === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
-    return fillBackup(folder, { node: identity.rid, state, copyStore, clock: this.#clock }, signal)
+    const key = keyFileOf(this.#options)
+    if (copyStore === undefined) {
+      throw new BackupError(
+        "this node shares its store with others on a server: back that up with the server's own tools, and the private key beside it (docs/operations.md)",
+      )
+    }
+    if (key === undefined) throw new BackupError('this node lives in memory: give it a state folder to back it up')
+    return fillBackup(folder, { node: identity.rid, key, copyStore, clock: this.#clock }, signal)
   }
 
   /** Finds what an RID stands for: the cache, then deref handlers, then (with `network`) the nodes that provide its type. */
@@ -212,7 +245,8 @@ export class KoiNode {
     const { graph, reader, listings, returns } = parts
     const [peers, log, clock] = [this.#peers, this.#log, this.#steady]
     const onCall = (source: Rid): void => returns.met(source)
-    const deps = { identity, store, graph, reader, listings, peers, log, clock, onCall }
+    const followGraph = (): Promise<void> => graph.follow(store)
+    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, clock, onCall }
     const reply = await handleRequest(path, body, deps, from)
     const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
@@ -237,10 +271,11 @@ export class KoiNode {
     return () => this.#eventListeners.delete(listener)
   }
 
-  /** Resolves once nothing is left to be done now: inbox, catching up, deliveries, adapters. What waits for a retry does not count. */
+  /** Resolves once nothing is left to be done now: polls, catching up, inbox, deliveries, adapters. What waits for a retry does not count. */
   async idle(): Promise<void> {
     const { parts, store } = await this.#started()
     for (let quiet = 0; quiet < 2; quiet++) {
+      await parts.poller.idle()
       await parts.catchUps.idle()
       const { pending, nextDueAt } = await store.inboxState()
       if (pending > 0 && (nextDueAt === undefined || nextDueAt <= this.#steady())) {
@@ -282,9 +317,13 @@ export class KoiNode {
         steady,
         log,
       })
+      const { openQueue = (context) => storeQueue(context.store), lanesAtOnce } = this.#options
+      const queue = openQueue({ store, log })
       const parts = assembleNode({
         identity,
         store,
+        queue,
+        lanesAtOnce,
         handlers: this.handlers,
         adapters: [...this.adapters.values()],
         firstContact: firstContactOf(this.#options),
@@ -299,7 +338,7 @@ export class KoiNode {
         onApplied: (applied) => this.#tell(this.#eventListeners, () => nodeEventOf(applied, clock())),
         onChange: (change) => this.#tell(this.#changeListeners, () => change),
       })
-      const running: Running = { identity, store, copyStore, parts, server, background: [] }
+      const running: Running = { identity, store, copyStore, queue, parts, server, background: [] }
       this.#running = running
       try {
         await parts.graph.load(store)
@@ -336,12 +375,12 @@ export class KoiNode {
     })
   }
 
-  async #accept(store: NodeStore, arrival: NewArrival, idempotencyKey: string | undefined): Promise<number> {
+  async #accept(store: NodeStore, arrival: NewArrival, { idempotencyKey, under }: PublishOptions): Promise<number> {
     const once =
       idempotencyKey === undefined
         ? undefined
         : { key: `publish/${idempotencyKey}`, until: this.#steady() + PUBLISH_KEY_MS }
-    const { places } = await store.accept([arrival], once)
+    const { places } = await store.accept([arrival], once, under)
     return places[0] ?? 0
   }
 
@@ -364,7 +403,10 @@ export class KoiNode {
     this.#log.info('node stopped', { rid: running.identity.rid })
   }
 
-  async #close({ parts, server, store, background }: Running, { graceMs = 5_000 }: StopOptions = {}): Promise<void> {
+  async #close(
+    { parts, server, store, queue, background }: Running,
+    { graceMs = 5_000 }: StopOptions = {},
+  ): Promise<void> {
     const drained = Promise.all([server?.close(), parts.inbox.stop(), parts.delivery.stop()])
     await within(graceMs, drained)
     this.#stopping.abort()
@@ -377,7 +419,7 @@ export class KoiNode {
     this.#running = undefined
     await parts.reader.close()
     await parts.http.close()
-    await store.close()
+    await store.close().finally(() => queue.close())
   }
 }
 

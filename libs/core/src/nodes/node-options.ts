@@ -3,6 +3,8 @@ import type { DomainExtension } from '../domain/domain-extension.ts'
 import type { Faults } from '../fault-points.ts'
 import type { Logger } from '../logger.ts'
 import type { AuthorityMode } from '../security/authority.ts'
+import type { NodeStore } from '../store/node-store.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
 
 /** What an application says to embed a node. */
 export interface NodeOptions {
@@ -16,6 +18,13 @@ export interface NodeOptions {
   readonly port?: number | undefined
   /** Folder of the key and the store. Absent: both live in memory, and every start is another node. */
   readonly state?: string | undefined
+  /**
+   * Brings a store that many processes of this node share, instead of one in the state folder: such as `openPostgresStore` of `@koi-mcp/backends`.
+   * All of them have the same name, key, base URL and options. The node closes it.
+   */
+  readonly openStore?: ((context: StoreContext) => Promise<NodeStore>) | undefined
+  /** The private key's file; default: `private.pem` in the state folder. */
+  readonly privateKeyFile?: string | undefined
   /** Password of the private key; absent, the key is guarded by its file's mode alone. */
   readonly keyPassword?: string | undefined
   readonly domains?: readonly DomainExtension[] | undefined
@@ -32,6 +41,13 @@ export interface NodeOptions {
   readonly listen?: boolean | undefined
   readonly network?: NetworkOptions | undefined
   readonly security?: SecurityOptions | undefined
+  /**
+   * Brings what wakes the processes of this node for work, such as `openBullQueue` of `@koi-mcp/backends`; default: the store's own wake-ups. The node
+   * closes it.
+   */
+  readonly openQueue?: ((context: QueueContext) => WorkQueue) | undefined
+  /** Pieces of knowledge that this process works on side by side; default 128. */
+  readonly lanesAtOnce?: number | undefined
   /** `full` (default): acknowledged survives the loss of power. `normal`: it survives the end of the process. */
   readonly durability?: 'full' | 'normal' | undefined
   /** Knowledge older than this goes, by the timestamp of its manifest, in milliseconds: our own everywhere, that of others here. Absent: none does. */
@@ -40,6 +56,18 @@ export interface NodeOptions {
   readonly clock?: Clock | undefined
   /** For tests: called at the named points of an event's way through the node, where it may end the process, throw or wait. */
   readonly faults?: Faults | undefined
+}
+
+/** What a store is opened with. */
+export interface StoreContext {
+  readonly durability: 'full' | 'normal'
+  readonly log: Logger
+}
+
+/** What a queue is opened with. */
+export interface QueueContext {
+  readonly store: Pick<NodeStore, 'onWake'>
+  readonly log: Logger
 }
 
 export interface NetworkOptions {

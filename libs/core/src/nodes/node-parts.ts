@@ -32,12 +32,16 @@ import type { AppliedKnowledge } from '../pipeline/pipeline.ts'
 import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
+import type { WorkQueue } from '../store/work-queue.ts'
+import { Lead } from './lead.ts'
 import type { NetworkOptions } from './node-options.ts'
 
 /** What the parts of a running node are made from. */
 export interface NodeMaterial {
   readonly identity: NodeIdentity
   readonly store: NodeStore
+  readonly queue: WorkQueue
+  readonly lanesAtOnce: number | undefined
   readonly handlers: HandlerChain
   readonly adapters: readonly KnowledgeAdapter[]
   readonly firstContact: { readonly url: string; readonly rid: Rid | undefined } | undefined
@@ -63,7 +67,7 @@ const LANES_AT_ONCE = 128
 
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
-  const { identity, store, handlers, adapters, network, peers, log, clock, steady, signal, faults } = material
+  const { identity, store, queue, handlers, adapters, network, peers, log, clock, steady, signal, faults } = material
   const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
@@ -82,8 +86,10 @@ export function assembleNode(material: NodeMaterial) {
   const farewells = new Farewells({ store, http, addressOf, peers, log, backoff, signal })
   const direct = farewells.ahead(new HttpPeerClient({ identity, addressOf, http, peers, log, signal }))
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
+  const lead = new Lead({ store, log })
+  const under = () => lead.lease
   const ttl = material.ttlMs === undefined ? undefined : new TimeToLive(material.ttlMs, clock, steady)
-  const catchUps = new CatchUps({ self, client, store, log, backoff, ttl })
+  const catchUps = new CatchUps({ self, client, store, log, backoff, under, ttl })
   const resolver = new Resolver({ self, client, graph, store, peers, log, clock, signal })
   const { maxClockSkewMs } = network
   const pipeline = new Pipeline({
@@ -103,11 +109,12 @@ export function assembleNode(material: NodeMaterial) {
   })
   const inbox = new InboxWorker({
     store,
+    queue,
     pipeline,
     owner: `inbox-${crypto.randomUUID()}`,
     log,
     clock: steady,
-    concurrency: LANES_AT_ONCE,
+    concurrency: material.lanesAtOnce ?? LANES_AT_ONCE,
     maxAttempts,
     backoffFactor,
   })
@@ -124,6 +131,7 @@ export function assembleNode(material: NodeMaterial) {
   }
   const delivery = new DeliveryWorker({
     ...outgoing,
+    queue,
     maxUnknownTargets: network.maxNodes,
     requestTimeoutMs: network.requestTimeoutMs,
     backoff,
@@ -154,6 +162,7 @@ export function assembleNode(material: NodeMaterial) {
     graph,
     contact,
     farewells,
+    lead,
     client,
     catchUps,
     resolver,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { testBundle, testIdentity } from '../../test/peers.ts'
+import { HandQueue } from '../../test/hand-queue.ts'
+import { testBundle, testIdentity, until } from '../../test/peers.ts'
 import { systemClock } from '../clock.ts'
 import { TransientError } from '../domain/handler-errors.ts'
 import { silentLogger } from '../logger.ts'
@@ -7,6 +8,7 @@ import type { LaneLease, PendingArrival } from '../store/node-store.ts'
 import { NO_EMISSIONS, StoreError } from '../store/node-store.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
 import { InboxWorker } from './inbox-worker.ts'
+import type { InboxWorkerOptions } from './inbox-worker.ts'
 
 const opened: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -17,8 +19,9 @@ afterEach(async () => {
 
 async function setup(
   run: (lease: LaneLease, arrival: PendingArrival) => Promise<void>,
-  { clock = systemClock, backoffFactor = 1.5 } = {},
+  change: Partial<InboxWorkerOptions> = {},
 ) {
+  const { clock = systemClock } = change
   const store = await openSqliteStore({ path: ':memory:', clock, steady: clock })
   opened.push(() => store.close())
   const worker = new InboxWorker({
@@ -29,12 +32,19 @@ async function setup(
     clock,
     concurrency: 4,
     maxAttempts: 3,
-    backoffFactor,
+    backoffFactor: 1.5,
+    ...change,
   })
   opened.push(() => worker.stop())
-  const { manifest, contents } = testBundle('a')
-  await store.accept([{ rid: manifest.rid, eventType: 'NEW', manifest, contents, source: testIdentity('peer').rid }])
-  return { store, worker }
+  const accept = async (...references: readonly string[]) => {
+    const source = testIdentity('peer').rid
+    const bundles = references.map((reference) => testBundle(reference))
+    await store.accept(
+      bundles.map(({ manifest, contents }) => ({ rid: manifest.rid, eventType: 'NEW', manifest, contents, source })),
+    )
+  }
+  await accept('a')
+  return { store, worker, accept }
 }
 
 const turns = async (count: number) => {
@@ -104,5 +114,53 @@ describe('the inbox worker', () => {
     worker.start()
     await turns(200)
     expect((await store.inboxState()).nextDueAt).toBe(now + 77_000)
+  })
+
+  it('looks when the queue says so, hands on what it may have no room for, and says when it has room again', async () => {
+    const queue = new HandQueue()
+    const ends: (() => void)[] = []
+    const run = async (lease: LaneLease, { place }: PendingArrival) => {
+      await new Promise<void>((resolve) => ends.push(resolve))
+      await store.finish(lease, place, NO_EMISSIONS)
+    }
+    const { store, worker, accept } = await setup(run, { queue, concurrency: 2 })
+    worker.start()
+    await until(() => ends.length === 1)
+    await worker.room()
+    await accept('b', 'c')
+    await turns(50)
+    expect([ends.length, queue.handedOn]).toEqual([1, []])
+    queue.taker.look()
+    let hasRoom = false
+    const room = queue.taker.room().then(() => (hasRoom = true))
+    await until(() => ends.length === 2)
+    await turns(50)
+    expect([hasRoom, queue.handedOn]).toEqual([false, ['lanes']])
+    ends.shift()!()
+    await until(() => ends.length === 2)
+    for (const end of ends.splice(0)) end()
+    await room
+    await until(async () => (await store.inboxState()).pending === 0)
+  })
+
+  it('keeps no queue waiting for room when it stops', async () => {
+    const queue = new HandQueue()
+    let end = (): void => undefined
+    const { store, worker } = await setup(
+      async (lease, { place }) => {
+        await new Promise<void>((resolve) => (end = resolve))
+        await store.finish(lease, place, NO_EMISSIONS)
+      },
+      { queue, concurrency: 1 },
+    )
+    worker.start()
+    await until(() => queue.handedOn.length === 1)
+    const room = queue.taker.room()
+    await turns(1)
+    const stopped = worker.stop()
+    await room
+    expect(() => queue.taker).toThrow('nobody takes work')
+    end()
+    await stopped
   })
 })

@@ -4,11 +4,15 @@ import type { Logger } from '../logger.ts'
 import { backoffMs, HANDLER_BACKOFF } from '../network/backoff.ts'
 import type { LaneLease, NodeStore, PendingArrival, TakenLane } from '../store/node-store.ts'
 import { LeaseLostError } from '../store/node-store.ts'
+import { storeQueue } from '../store/work-queue.ts'
+import type { WorkQueue, WorkTaker } from '../store/work-queue.ts'
 import type { Pipeline } from './pipeline.ts'
 import { NotNowError } from './source-fetch.ts'
 
 export interface InboxWorkerOptions {
   readonly store: NodeStore
+  /** Default: the store's own wake-ups. */
+  readonly queue?: WorkQueue | undefined
   readonly pipeline: Pick<Pipeline, 'run'>
   readonly owner: string
   readonly log: Logger
@@ -25,52 +29,65 @@ const SWEEP_MS = 5_000
 const OUTAGE_PAUSE_MS = 1_000
 
 /** Takes lanes that have work and runs their arrivals through the pipeline, in order within a lane. */
-export class InboxWorker {
+export class InboxWorker implements WorkTaker {
   readonly #options: InboxWorkerOptions
+  readonly #queue: WorkQueue
   readonly #running = new Set<Promise<void>>()
   #lanes = 0
   #stopped = false
-  #scanning = false
+  #scanning: Promise<void> | undefined
   #again = false
   #timer: NodeJS.Timeout | undefined
   /** The store could not take what a lane wrote: until this moment (of `performance.now`) no lane is taken. */
   #pausedUntil = 0
   #unsubscribe: (() => void) | undefined
+  #waitingForRoom: (() => void)[] = []
 
   constructor(options: InboxWorkerOptions) {
     this.#options = options
+    this.#queue = options.queue ?? storeQueue(options.store)
   }
 
   start(): void {
-    this.#unsubscribe = this.#options.store.onWake(({ inbox }) => {
-      if (inbox) this.#wake()
-    })
-    this.#wake()
+    this.#unsubscribe = this.#queue.onWork('lanes', this)
+    this.look()
   }
 
   /** Ends after the arrivals being worked on; what is behind them stays in the inbox. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#unsubscribe?.()
+    this.#tellRoom()
     clearTimeout(this.#timer)
     await Promise.all(this.#running)
   }
 
-  #wake(): void {
+  async room(): Promise<void> {
+    await this.#scanning
+    while (!this.#stopped && this.#lanes >= this.#options.concurrency) {
+      await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve))
+    }
+  }
+
+  #tellRoom(): void {
+    for (const resolve of this.#waitingForRoom.splice(0)) resolve()
+  }
+
+  look(): void {
     if (this.#stopped) return
-    if (this.#scanning) {
+    if (this.#scanning !== undefined) {
       this.#again = true
       return
     }
-    this.#scanning = true
     const scan = this.#scan().finally(() => {
-      this.#scanning = false
+      this.#scanning = undefined
       this.#running.delete(scan)
       if (this.#again) {
         this.#again = false
-        this.#wake()
+        this.look()
       }
     })
+    this.#scanning = scan
     this.#running.add(scan)
   }
 
@@ -83,8 +100,10 @@ export class InboxWorker {
     const since = clock()
     try {
       const free = concurrency - this.#lanes
-      // A lane that ends wakes us: as long as all are busy there is nothing to look for.
-      if (free > 0 && (await this.#take(free)) < free) {
+      // A lane that ends wakes us: as long as all are busy there is nothing to look for here, but maybe elsewhere.
+      const taken = free > 0 ? await this.#take(free) : 0
+      if (taken === free) this.#queue.handOn('lanes')
+      else {
         const { nextDueAt } = await store.inboxState()
         // What was due when the scan began is being worked on, and wakes us when it ends; what became due meanwhile was passed over.
         if (nextDueAt !== undefined && nextDueAt > since) pause = Math.max(0, Math.min(SWEEP_MS, nextDueAt - clock()))
@@ -99,7 +118,7 @@ export class InboxWorker {
   #scanIn(ms: number): void {
     if (this.#stopped) return
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#wake(), ms)
+    this.#timer = setTimeout(() => this.look(), ms)
     this.#timer.unref()
   }
 
@@ -118,7 +137,8 @@ export class InboxWorker {
       .finally(() => {
         this.#lanes -= 1
         this.#running.delete(lane)
-        this.#wake()
+        this.look()
+        this.#tellRoom()
       })
     this.#running.add(lane)
   }

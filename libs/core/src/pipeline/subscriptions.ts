@@ -1,5 +1,5 @@
 import { edgeProfileContents, edgeRid } from '@koi-mcp/protocol'
-import type { EdgeProfile, NodeProfile, Rid } from '@koi-mcp/protocol'
+import type { NodeProfile, Rid } from '@koi-mcp/protocol'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
@@ -13,8 +13,6 @@ export interface SubscriptionOptions {
   readonly always: readonly string[]
   /** Of the nodes on it, what each is listed for can be wanted; default: everything of everyone. */
   readonly peers?: PeerList | undefined
-  /** Starts catching up with what a node knows of these types, in the background. */
-  readonly catchUp: (node: Rid, ridTypes: readonly string[]) => void
 }
 
 /** What of a handler's context a contact needs; the node's start uses it outside the pipeline. */
@@ -25,7 +23,7 @@ export interface ContactContext {
   push(arrival: NewArrival): void
 }
 
-/** Decides what this node subscribes to where, proposes the edges, and catches up once they stand. */
+/** Decides what this node subscribes to where, and proposes the edges. */
 export class Subscriptions {
   readonly #options: SubscriptionOptions
 
@@ -39,15 +37,6 @@ export class Subscriptions {
     const offered = profile.provides.event
     const wanted = interest === undefined ? offered : offered.filter((type) => interest.includes(type))
     return [...new Set([...wanted, ...always])].filter((type) => peers?.allows(node, type) ?? true).sort()
-  }
-
-  /**
-   * From its approval on, the provider tells us what comes; what came before is caught up with now, and not a moment earlier: between an earlier
-   * catching up and the approval, news would reach nobody.
-   */
-  approved({ source, rid_types }: EdgeProfile): void {
-    // None would stand for all.
-    if (rid_types.length > 0) this.#options.catchUp(source, rid_types)
   }
 
   /**

@@ -133,8 +133,13 @@ export interface NodeStore {
   /** Changes of the cache after `seq` (exclusive), in order. */
   changesAfter(seq: number, limit: number): Promise<readonly Change[]>
   lastChange(): Promise<number>
-  /** Called after each commit that changed the cache or gave work: a wake-up that may come twice, late or never. Returns unsubscribe. */
-  onWake(listener: (wake: { changes: boolean; inbox: boolean; outbox: boolean }) => void): () => void
+  /**
+   * Called after each commit that changed the cache or gave work: a wake-up that may come twice, late or never. `elsewhere`: it was, or may have been, a
+   * commit of another process. Returns unsubscribe.
+   */
+  onWake(
+    listener: (wake: { changes: boolean; inbox: boolean; outbox: boolean }, elsewhere?: boolean) => void,
+  ): () => void
 
   // ---- outbox -----------------------------------------------------------------------------------------------------------------
 
@@ -185,6 +190,8 @@ export interface NodeStore {
   /** Trust on first use, cursors of sources and the like. Keys: `<owner>/<name>`. */
   getValue(key: string): Promise<string | undefined>
   setValue(key: string, value: string | undefined): Promise<void>
+  /** Sets the value where the key has none, and answers with the one that it has then: of several that try, the first decides. */
+  claimValue(key: string, value: string): Promise<string>
   listValues(prefix: string): Promise<ReadonlyMap<string, string>>
 
   close(): Promise<void>

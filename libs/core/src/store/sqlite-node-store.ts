@@ -275,6 +275,10 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.submit(() => this.#values.set(key, value))
   }
 
+  claimValue(key: string, value: string): Promise<string> {
+    return this.#commits.submit(() => this.#values.claim(key, value))
+  }
+
   listValues(prefix: string): Promise<ReadonlyMap<string, string>> {
     return read(() => this.#values.list(prefix))
   }

@@ -18,6 +18,11 @@ export class ValueTable {
     else this.#db.run('INSERT OR REPLACE INTO node_values VALUES (?, ?)', key, value)
   }
 
+  claim(key: string, value: string): string {
+    this.#db.run('INSERT INTO node_values VALUES (?, ?) ON CONFLICT (key) DO NOTHING', key, value)
+    return this.get(key) ?? value
+  }
+
   /** In byte order of the keys. */
   list(prefix: string): Map<string, string> {
     const sql = 'SELECT key, value FROM node_values WHERE key >= ?1 AND instr(key, ?1) = 1 ORDER BY key'

@@ -36,6 +36,7 @@ describe('loadSettings', () => {
         max_nodes: 10000,
       },
       persistence: { storage_type: 'file', storage_path: '.koi/storage', durability: 'full' },
+      queue: { queue_type: 'store' },
       security: {
         authority: 'origin',
         peers: 'open',
@@ -108,7 +109,7 @@ describe('loadSettings', () => {
     expect(
       problemsOf({
         configFile: 'a.yaml',
-        files: { 'a.yaml': 'node: {port: 70000, nmae: x}\nnetwork: 3\npersistence: {storage_type: redis}\nextra: 1\n' },
+        files: { 'a.yaml': 'node: {port: 70000, nmae: x}\nnetwork: 3\npersistence: {storage_type: mysql}\nextra: 1\n' },
         env: {
           KOI_MCP_NETWORK_FIRST_CONTACT: 'http://x',
           KOI_MCP_SECURITY__ENABLE_AUTH: 'true',
@@ -122,11 +123,11 @@ describe('loadSettings', () => {
       '  node.nmae (KOI_MCP_NODE__NMAE) is not known, did you mean name?',
       '  node.port (KOI_MCP_NODE__PORT) must be a port, a whole number from 0 (any free one) to 65535. Example: 9000',
       '  network (KOI_MCP_NETWORK) must be an object. Example: {"first_contact": …}',
-      '  persistence.storage_type (KOI_MCP_PERSISTENCE__STORAGE_TYPE) must be file: redis and postgres are not in this release yet. Example: file',
+      '  persistence.storage_type (KOI_MCP_PERSISTENCE__STORAGE_TYPE) must be file, redis or postgres. Example: postgres',
       '  security.enable_auth (KOI_MCP_SECURITY__ENABLE_AUTH) must be false: authentication of users is not in this release yet. Example: false',
       '  logging.level (KOI_MCP_LOGGING__LEVEL) must be debug, info, warn or error. Example: info',
       '  domains.data_catalogue (KOI_MCP_DOMAINS__DATA_CATALOGUE) is no domain that this service knows, did you mean data_catalog?',
-      '  extra (KOI_MCP_EXTRA) is not known; known are node, network, persistence, security, logging, domains.',
+      '  extra (KOI_MCP_EXTRA) is not known; known are node, network, persistence, queue, security, logging, domains.',
       '  network_first_contact (KOI_MCP_NETWORK_FIRST_CONTACT) is not known, did you mean network.first_contact (KOI_MCP_NETWORK__FIRST_CONTACT)? Sections end in two underscores.',
     ])
   })
@@ -194,6 +195,65 @@ describe('loadSettings', () => {
       expect.stringMatching(
         /^ {2}The configuration file \/a \(--config\) is neither JSON nor YAML: \w+ at line 1, column \d+\.$/,
       ),
+    ])
+  })
+
+  it('asks for the URL of each server that store and queue use, and for none that nothing uses', () => {
+    const postgres = { KOI_MCP_PERSISTENCE__STORAGE_TYPE: 'postgres' }
+    const bullmq = { KOI_MCP_QUEUE__QUEUE_TYPE: 'bullmq' }
+    const url = 'postgres://koi:geheim@db/koi'
+    const redis = 'rediss://:geheim@redis:6379/1'
+    const namespace = { KOI_MCP_PERSISTENCE__NAMESPACE: 'koi_of_mine' }
+    const whole = load({
+      files: { '/pg': `${url}\n` },
+      env: {
+        ...postgres,
+        ...bullmq,
+        ...namespace,
+        KOI_MCP_PERSISTENCE__POSTGRES_URL_FILE: '/pg',
+        KOI_MCP_PERSISTENCE__REDIS_URL: redis,
+        KOI_MCP_NODE__PRIVATE_KEY_FILE: '/key.pem',
+      },
+    })
+    expect(whole.persistence).toMatchObject({ postgres_url: url, redis_url: redis, namespace: 'koi_of_mine' })
+    expect(whole.queue).toEqual({ queue_type: 'bullmq' })
+    expect(whole.node.private_key_file).toBe('/key.pem')
+
+    const PG = { KOI_MCP_PERSISTENCE__POSTGRES_URL: url }
+    expect(problemsOf({ env: { ...postgres, ...bullmq } })).toEqual([
+      '  persistence.postgres_url (KOI_MCP_PERSISTENCE__POSTGRES_URL) is needed when persistence.storage_type is postgres. Example: postgres://koi@localhost/koi',
+      '  queue.redis_url (KOI_MCP_QUEUE__REDIS_URL) is needed when queue.queue_type is bullmq. Example: redis://localhost:6379',
+    ])
+    expect(problemsOf({ env: { ...bullmq, ...namespace, KOI_MCP_QUEUE__REDIS_URL: redis } })).toEqual([
+      '  queue.queue_type (KOI_MCP_QUEUE__QUEUE_TYPE) must be store when persistence.storage_type is file: one process has nobody else to wake.',
+      '  persistence.namespace (KOI_MCP_PERSISTENCE__NAMESPACE) has no effect unless persistence.storage_type is redis or postgres.',
+    ])
+    expect(problemsOf({ env: { ...PG, KOI_MCP_PERSISTENCE__REDIS_URL: redis } })).toEqual([
+      '  persistence.postgres_url (KOI_MCP_PERSISTENCE__POSTGRES_URL) has no effect unless persistence.storage_type is postgres.',
+      '  persistence.redis_url (KOI_MCP_PERSISTENCE__REDIS_URL) has no effect unless persistence.storage_type is redis, or queue.queue_type bullmq.',
+    ])
+    expect(problemsOf({ env: { ...postgres, ...PG, KOI_MCP_QUEUE__REDIS_URL: redis } })).toEqual([
+      '  queue.redis_url (KOI_MCP_QUEUE__REDIS_URL) has no effect unless queue.queue_type is bullmq.',
+    ])
+    expect(problemsOf({ env: { ...postgres, ...PG, KOI_MCP_PERSISTENCE__NAMESPACE: 'public' } })).toEqual([
+      '  persistence.namespace (KOI_MCP_PERSISTENCE__NAMESPACE) must be koi_ and then small letters, digits and _, at most 63 characters. Example: koi_coordinator',
+    ])
+  })
+
+  it('refuses URLs of other servers without showing them', () => {
+    const env = {
+      KOI_MCP_PERSISTENCE__STORAGE_TYPE: 'postgres',
+      KOI_MCP_PERSISTENCE__POSTGRES_URL: 'mysql://koi:geheim@db/koi',
+      KOI_MCP_QUEUE__QUEUE_TYPE: 'bullmq',
+      KOI_MCP_QUEUE__REDIS_URL_FILE: '/redis',
+    }
+    const form = 'in a password, special characters are written as %XX'
+    expect(problemsOf({ env, files: { '/redis': 'localhost:geheim' } })).toEqual([
+      `  persistence.postgres_url (KOI_MCP_PERSISTENCE__POSTGRES_URL) must be a URL of postgres://; ${form}. Example: postgres://koi@localhost/koi`,
+      `  queue.redis_url_file (KOI_MCP_QUEUE__REDIS_URL_FILE) names a file that does not hold a URL of redis://; ${form}. Example: redis://localhost:6379`,
+    ])
+    expect(problemsOf({ env: { ...env, KOI_MCP_PERSISTENCE__POSTGRES_URL: 'postgresql://db/koi' } })).toEqual([
+      '  queue.redis_url_file (KOI_MCP_QUEUE__REDIS_URL_FILE) names a file that does not exist.',
     ])
   })
 

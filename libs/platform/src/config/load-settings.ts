@@ -1,4 +1,5 @@
 import { validateSync } from 'class-validator'
+import { checkBackends } from './check-backends.ts'
 import { parseConfigFile } from './config-file.ts'
 import { readVariables } from './environment.ts'
 import type { VariableSetting } from './environment.ts'
@@ -13,6 +14,7 @@ import {
   NetworkSettings,
   NodeSettings,
   PersistenceSettings,
+  QueueSettings,
   SecuritySettings,
 } from './settings.ts'
 import { SettingsError, variableOf } from './settings-error.ts'
@@ -38,6 +40,7 @@ const SECTIONS = {
   node: NodeSettings,
   network: NetworkSettings,
   persistence: PersistenceSettings,
+  queue: QueueSettings,
   security: SecuritySettings,
   logging: LoggingSettings,
 }
@@ -59,10 +62,14 @@ export function loadSettings(sources: SettingsSources): KoiMcpSettings {
   settings.domains = readDomains(sources.domains, tree['domains'], problems)
   for (const key of Object.keys(tree)) if (!SECTION_NAMES.includes(key)) problems.push(unknownSection(key))
   readSecret(settings.node, 'node.private_key_password', sources, problems)
+  readSecret(settings.persistence, 'persistence.postgres_url', sources, problems)
+  readSecret(settings.persistence, 'persistence.redis_url', sources, problems)
+  readSecret(settings.queue, 'queue.redis_url', sources, problems)
   readSecret(settings.security, 'security.publish_token', sources, problems)
   problems.push(
     ...checkAddress(settings),
     ...checkPeers(settings),
+    ...checkBackends(settings),
     ...(problems.length === 0 ? (sources.check?.(settings) ?? []) : []),
   )
   if (problems.length > 0) throw new SettingsError(problems)

@@ -58,6 +58,12 @@ export class NodeSettings {
   @Must('be an address or host name to listen on', isText)
   host = '127.0.0.1'
 
+  /** The node's key, made at the first start where it is not there; by default `private.pem` in `persistence.storage_path`. */
+  @Setting('text', '/run/secrets/koi-key/private.pem')
+  @IsOptional()
+  @Must('be the path of a file', isText)
+  private_key_file?: string
+
   @Setting('text', 'the password, or better a file in node.private_key_password_file')
   @IsOptional()
   @Must('be text', isText)
@@ -114,14 +120,40 @@ export class NetworkSettings {
   max_nodes = 10_000
 }
 
-const LATER_STORAGE = ['redis', 'postgres']
+const isNamespace = (value: unknown) => isText(value) && /^koi_[a-z0-9_]{1,59}$/.test(value)
 
-/** Section `persistence`. */
+/** Section `persistence`. What the URLs must be, and when they are needed: `checkBackends`. */
 export class PersistenceSettings {
-  @Setting('text', 'file')
-  @Must('be file: redis and postgres are not in this release yet', (value) => !isOneOf(LATER_STORAGE)(value))
-  @Must('be file', isOneOf(['file', ...LATER_STORAGE]))
-  storage_type = 'file'
+  /** `file`: one process a node, in a folder. `postgres`, `redis`: any number of processes of one node share a server. */
+  @Setting('text', 'postgres')
+  @Must('be file, redis or postgres', isOneOf(['file', 'redis', 'postgres']))
+  storage_type: 'file' | 'redis' | 'postgres' = 'file'
+
+  @Setting('text', 'postgres://koi@localhost/koi')
+  @IsOptional()
+  @Must('be text', isText)
+  postgres_url?: string
+
+  @Setting('text', '/run/secrets/koi-postgres-url')
+  @IsOptional()
+  @Must('be the path of a file', isText)
+  postgres_url_file?: string
+
+  @Setting('text', 'redis://localhost:6379')
+  @IsOptional()
+  @Must('be text', isText)
+  redis_url?: string
+
+  @Setting('text', '/run/secrets/koi-redis-url')
+  @IsOptional()
+  @Must('be the path of a file', isText)
+  redis_url_file?: string
+
+  /** What is this node's own on a server that others use too: its schema, the prefix of its keys. By default made of `node.name`. */
+  @Setting('text', 'koi_coordinator')
+  @IsOptional()
+  @Must('be koi_ and then small letters, digits and _, at most 63 characters', isNamespace)
+  namespace?: string
 
   /** The folder of the node's key, cache and queues; one process owns it at a time. */
   @Setting('text', '.koi/storage')
@@ -138,6 +170,25 @@ export class PersistenceSettings {
   @Setting('text', 'full')
   @Must('be full or normal', isOneOf(['full', 'normal']))
   durability: 'full' | 'normal' = 'full'
+}
+
+/** Section `queue`: what wakes the processes of a node for work, which itself is in the store. */
+export class QueueSettings {
+  /** `store`: the store's own wake-ups. `bullmq`: jobs of BullMQ on Redis, each taken by one process that has room. */
+  @Setting('text', 'bullmq')
+  @Must('be store or bullmq', isOneOf(['store', 'bullmq']))
+  queue_type: 'store' | 'bullmq' = 'store'
+
+  /** By default `persistence.redis_url`. */
+  @Setting('text', 'redis://localhost:6379')
+  @IsOptional()
+  @Must('be text', isText)
+  redis_url?: string
+
+  @Setting('text', '/run/secrets/koi-redis-url')
+  @IsOptional()
+  @Must('be the path of a file', isText)
+  redis_url_file?: string
 }
 
 const PEER_TYPES = `{"orn:koi-net.node:gateway+${'0a'.repeat(32)}": ["orn:data-catalog.dataset"]}`
@@ -212,6 +263,7 @@ export class KoiMcpSettings {
   node = new NodeSettings()
   network = new NetworkSettings()
   persistence = new PersistenceSettings()
+  queue = new QueueSettings()
   security = new SecuritySettings()
   logging = new LoggingSettings()
   domains: Readonly<Record<string, DomainSettings>> = {}

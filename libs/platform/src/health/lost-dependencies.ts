@@ -1,6 +1,6 @@
 import type { Service } from '../service/service.ts'
 
-/** What the service can do without for a while, and is without now: `store`, `first_contact`. */
+/** What the service can do without for a while, and is without now: `store`, `queue`, `first_contact`. */
 export async function lostDependencies({
   node,
   settings,
@@ -11,6 +11,7 @@ export async function lostDependencies({
   } catch {
     lost.push('store')
   }
+  if (node.queue.state === 'away') lost.push('queue')
   const { first_contact } = settings.network
   if (first_contact !== undefined) {
     const peer = node.graph.nodes().find((rid) => node.graph.profile(rid)?.base_url === first_contact)

@@ -1,4 +1,12 @@
-import type { BackupManifest, Carried, KnowledgeReader, NodeGraph, NodeIdentity, NodeStore } from '@koi-mcp/core'
+import type {
+  BackupManifest,
+  Carried,
+  KnowledgeReader,
+  NodeGraph,
+  NodeIdentity,
+  NodeStore,
+  WorkQueue,
+} from '@koi-mcp/core'
 
 /** What a service needs of its node; the nodes of `@koi-mcp/core` fit it, and so does a test's fake. */
 export interface ServiceNode extends Carried {
@@ -15,6 +23,7 @@ export interface ServiceNode extends Carried {
     | 'replayDeadLetter'
     | 'dropDeadLetter'
   >
+  readonly queue: Pick<WorkQueue, 'state'>
   onEvent(listener: (event: NodeHappening) => void): () => void
   /** Writes key and store into an empty folder of this user's own. */
   fillBackup(folder: string, signal: AbortSignal): Promise<BackupManifest>

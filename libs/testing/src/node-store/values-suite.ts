@@ -20,6 +20,18 @@ export function describeValues(test: StoreUnderTest): void {
       expect([...(await test.store.listValues('b/%')).keys()]).toEqual(['b/%'])
       expect((await test.store.listValues('')).size).toBe(4)
     })
+
+    it('are claimed by the first of those who try at once', async () => {
+      const claims = ['one', 'two', 'three'].map((value) => test.store.claimValue('claimed', value))
+      const [first, ...others] = await Promise.all(claims)
+      expect(['one', 'two', 'three']).toContain(first)
+      expect(others).toEqual([first, first])
+      await test.store.setValue('claimed', 'changed')
+      expect(await test.store.claimValue('claimed', 'late')).toBe('changed')
+      expect(await test.store.getValue('claimed')).toBe('changed')
+      await test.store.setValue('claimed', undefined)
+      expect(await test.store.claimValue('claimed', 'anew')).toBe('anew')
+    })
   })
 
   describe('close', () => {

@@ -7,7 +7,6 @@ import { basicManifestHandler, basicNetworkOutputFilter, basicRidHandler } from 
 import { Capacity } from './capacity.ts'
 import { edgeNegotiationHandler } from './edge-negotiation.ts'
 import {
-  edgeApprovedHandler,
   edgeLostHandler,
   forgetNodeHandler,
   handshakeHandler,
@@ -38,8 +37,6 @@ export function registerDefaultHandlers(
     nodeContactHandler(subscriptions),
   )
   processor.registerHandler(HandlerType.Final, { name: 'forgetNode', ridTypes: NODES }, forgetNodeHandler)
-  const approved = edgeApprovedHandler(subscriptions)
-  processor.registerHandler(HandlerType.Final, { name: 'edgeApproved', ridTypes: EDGES }, approved)
   processor.registerHandler(HandlerType.Final, { name: 'edgeLost', ridTypes: EDGES }, edgeLostHandler(subscriptions))
 }
 

@@ -31,8 +31,8 @@ export const edgeNegotiationHandler =
     if (kobj.rid !== edgeRid(edge.source, edge.target))
       return drop(processor, kobj, 'the edge RID is not that of its ends')
     if (edge.source === edge.target) return drop(processor, kobj, 'an edge from a node to itself')
-    if (kobj.source === undefined) return undefined
     const self = processor.identity.rid
+    if (kobj.source === undefined) return edge.target === self ? proposing(processor, kobj, edge) : undefined
     if (edge.source === self) return asProvider(processor, kobj, edge, security)
     if (edge.target === self) return asSubscriber(processor, kobj, edge, subscriptions)
     return betweenOthers(processor, { ...kobj, source: kobj.source }, security, capacity)
@@ -57,6 +57,18 @@ function forgetting(processor: ProcessorContext, kobj: KnowledgeObject, cached: 
   const isOurs = [source, target].includes(processor.identity.rid)
   if (kobj.source === undefined || !isOurs || [source, target].includes(kobj.source)) return undefined
   return drop(processor, kobj, 'only its two ends forget an edge of this node')
+}
+
+/** Another process of this node may have proposed the same at the same moment: what stands by now would be undone. */
+async function proposing(
+  processor: ProcessorContext,
+  { rid }: KnowledgeObject,
+  edge: EdgeProfile,
+): Promise<HandlerResult> {
+  const cached = await processor.read(rid)
+  const standing = cached && parseEdgeProfile(cached.bundle.contents)
+  if (standing === undefined || edge.status !== 'PROPOSED') return undefined
+  return standing.rid_types.join() === edge.rid_types.join() ? STOP_CHAIN : undefined
 }
 
 function asProvider(

@@ -52,15 +52,6 @@ export const forgetNodeHandler: HandlerFunction = (processor, kobj) => {
   for (const edge of processor.graph.edgesOf(kobj.rid)) processor.push({ rid: edge.rid, eventType: 'FORGET' })
 }
 
-/** A provider approved our subscription: catches up with it. */
-export const edgeApprovedHandler =
-  (subscriptions: Subscriptions): HandlerFunction =>
-  (processor, kobj) => {
-    if (kobj.normalizedEventType === 'FORGET' || kobj.source === undefined || kobj.contents === undefined) return
-    const edge = parseEdgeProfile(kobj.contents)
-    if (edge.target === processor.identity.rid && edge.status === 'APPROVED') subscriptions.approved(edge)
-  }
-
 /**
  * An approved edge to us that its provider forgot (it met us anew, or lost its state) is proposed once more; one refused while still
  * proposed is left. The reference stays unsubscribed until its next start.
