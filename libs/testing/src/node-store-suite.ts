@@ -3,6 +3,7 @@ import type { Clock, NodeStore } from '@koi-mcp/core'
 import { describeCache } from './node-store/cache-suite.ts'
 import { describeDeadLetters } from './node-store/dead-letter-suite.ts'
 import { describeDurability } from './node-store/durability-suite.ts'
+import { describeExpiry } from './node-store/expiry-suite.ts'
 import { describeInbox } from './node-store/inbox-suite.ts'
 import { describeLanes } from './node-store/lane-suite.ts'
 import { describeLapse } from './node-store/lapse-suite.ts'
@@ -31,6 +32,7 @@ export function describeNodeStore(name: string, subject: NodeStoreSubject): void
     describeDeadLetters(test)
     describeLeases(test)
     describeCache(test)
+    describeExpiry(test)
     describeSearch(test)
     describeOutbox(test)
     describeLapse(test)

@@ -21,14 +21,18 @@ export interface BacklogOptions {
   readonly maxUnknownTargets?: number | undefined
 }
 
+/** So many events for one subscriber are said in the log, and again each time that they have doubled. */
+const MANY = 10_000
 const HOUR_MS = 3_600_000
 const WEEK_MS = 7 * 24 * HOUR_MS
 
-/** What waits for others: said when it grows old, and given up when it is too old. */
+/** What waits for others: said when it grows old or large, and given up when it is too old. */
 export class Backlogs {
   readonly #options: BacklogOptions
   /** Those whose backlog was said to be old. */
   readonly #old = new Set<Rid>()
+  /** How many events were last said to wait for whom. */
+  readonly #many = new Map<Rid, number>()
 
   constructor(options: BacklogOptions) {
     this.#options = options
@@ -62,10 +66,13 @@ export class Backlogs {
     const now = clock()
     const waiting = new Set(known.map(({ target }) => target))
     for (const target of this.#old) if (!waiting.has(target)) this.#cleared(target)
+    for (const target of this.#many.keys()) if (!waiting.has(target)) this.#many.delete(target)
     for (const { target, queued, oldestAt, failures, lastError } of known) {
       // This node may have been away itself: whom it can call it calls first.
       const isTried = failures > 0 || addressOf(target) === undefined
       const fields = { peer: target, count: queued, since: new Date(oldestAt).toISOString(), error: lastError }
+      if (this.#grewLarge(target, queued))
+        log.warn('many events wait for a subscriber, and there are ever more', fields)
       if (now - oldestAt >= retentionMs && isTried) {
         if ((await store.lapseDeliveries(target, now - retentionMs)) === undefined) continue
         this.#old.delete(target)
@@ -75,6 +82,15 @@ export class Backlogs {
         this.#old.add(target)
       } else if (this.#old.has(target)) this.#cleared(target)
     }
+  }
+
+  /** Whether it is to be said; not again for a backlog that comes and goes around the same size. */
+  #grewLarge(target: Rid, queued: number): boolean {
+    const said = this.#many.get(target)
+    if (queued < MANY / 2) this.#many.delete(target)
+    if (queued < (said === undefined ? MANY : 2 * said)) return false
+    this.#many.set(target, queued)
+    return true
   }
 
   #cleared(target: Rid): void {
