@@ -64,9 +64,13 @@ async function vitest(
     `--outputFile.json=${report}`,
   ]
   say(`${name}…`)
-  const { code } = await run(node, [bin('vitest/vitest.mjs'), ...args], { env: { ...environment(), ...extra } })
+  // Where a setup writes what it cannot run here, a line each.
+  const skipped = join(RESULTS, `${name}.skipped.txt`)
+  const env = { ...environment(), KOI_MCP_TEST_SKIPPED: skipped, ...extra }
+  const { code } = await run(node, [bin('vitest/vitest.mjs'), ...args], { env })
+  const why = existsSync(skipped) ? readFileSync(skipped, 'utf8').trim().replaceAll('\n', '; ') : undefined
   /** @type {Counts} */
-  const counts = { passed: 0, failures: [], skipped: 0 }
+  const counts = { passed: 0, failures: [], skipped: 0, why }
   if (existsSync(report)) {
     const read = JSON.parse(readFileSync(report, 'utf8'))
     counts.passed = read.numPassedTests
@@ -74,7 +78,7 @@ async function vitest(
     counts.failures = failuresOf(read, JSON.parse(readFileSync(unhandledFile(report), 'utf8')), root)
   }
   if (code !== 0 && counts.failures.length === 0)
-    counts.failures.push({ what: `ended with code ${code}`, why: 'no test of it failed: what did stands above' })
+    counts.failures.push({ what: `ended with code ${code}`, why: why ?? 'no test of it failed: what did stands above' })
   return counts
 }
 

@@ -33,6 +33,8 @@ export interface Pair {
   readonly coordinator: Side
   /** Whichever of the two is not of the coordinator's maker: the one that comes to a stranger. */
   readonly newcomer: Side
+  /** Waits until the whole network is quiet. */
+  readonly settle: () => Promise<void>
   /** A note of its own for each scenario. */
   readonly note: (about: string) => Rid
 }
@@ -62,7 +64,9 @@ export async function joinedNetwork(direction: Direction): Promise<Network> {
     theirs('partial', 'their-partial', contact),
   ])
   const [ourProducer, ourConsumer, ourPartial] = ours
-  return { coordinator, ourProducer, ourConsumer, ourPartial, theirFull, theirPartial }
+  const network = { coordinator, ourProducer, ourConsumer, ourPartial, theirFull, theirPartial }
+  await settled(network)
+  return network
 }
 
 /** Last come, first gone: a peer that outlives its coordinator only fills logs. */
@@ -80,12 +84,28 @@ export function pairOf(direction: Direction, network: Network, provider: Side, s
   const newcomer = provider.maker === coordinator.maker ? subscriber : provider
   const note = (about: string) =>
     NoteRID.of(`${about}, ${provider.maker} to ${subscriber.maker} ${subscriber.isPartial ? 'partial' : 'full'}`)
-  return { direction, provider, subscriber, coordinator, newcomer, note }
+  return { direction, provider, subscriber, coordinator, newcomer, settle: () => settled(network), note }
 }
 
-/** Waits for a condition, looking again every few milliseconds. @throws after 30 s, with what it waited for */
+/**
+ * Waits until nothing is on its way in the network any more: twice in a row a look at every node finds nothing that waits, and nothing done in between.
+ * What crosses something else on its way may be lost by a reference node; a scenario whose steps wait for each other meets no such chance.
+ */
+async function settled(network: Network): Promise<void> {
+  const sides = SIDES.map((name) => network[name])
+  const among = sides.map(({ rid }) => rid)
+  let before = ''
+  await until('a quiet network', async () => {
+    const looks = await Promise.all(sides.map((side) => side.activity(among)))
+    const last = before
+    before = JSON.stringify(looks)
+    return before === last && looks.every(({ waiting }) => waiting === 0)
+  })
+}
+
+/** Waits for a condition, looking again every few milliseconds. @throws after a minute, with what it waited for */
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + 60_000
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`never came: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 30))

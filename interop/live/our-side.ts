@@ -20,7 +20,7 @@ import {
 import type { EdgeType, PayloadType, Rid } from '@koi-mcp/protocol'
 import { eventsText, pathOf, post } from './hand-node.ts'
 import { freePort } from './reference-peer.ts'
-import type { Edge, Ending, Side, Target } from './side.ts'
+import type { Activity, Edge, Ending, Side, Target } from './side.ts'
 
 export const NoteRID = defineRidType('orn:notes.note')
 
@@ -52,6 +52,7 @@ export class OurSide implements Side {
   #types: readonly string[] = [NoteRID.name]
   #baseUrl: string | undefined
   #polls = true
+  #done = 0
   #node: KoiNode
 
   private constructor(make: Make, options: NodeOptions & { readonly state: string }) {
@@ -134,9 +135,17 @@ export class OurSide implements Side {
     if (!this.isPartial || this.#polls === on) return
     this.#polls = on
     await this.restart()
+    // It polls once at its start.
+    await this.idle()
   }
   idle(): Promise<void> {
     return this.#node.idle()
+  }
+  async activity(among: readonly Rid[]): Promise<Activity> {
+    await this.#node.idle()
+    const outbox = await this.#node.store.outboxState()
+    const queued = outbox.map(({ target, queued }) => (among.includes(target) ? queued : 0))
+    return { done: this.#done, waiting: queued.reduce((sum, one) => sum + one, 0) }
   }
 
   /** In this process it cannot be killed; what `kill -9` does to our nodes has tests of its own. */
@@ -159,10 +168,13 @@ export class OurSide implements Side {
       ...this.#options,
       baseUrl: this.#baseUrl,
       domains: [new Notes(this.#types)],
-      network: { pollIntervalMs: this.#polls ? 100 : 3_600_000 },
+      // A node that restarts is called again soon.
+      network: { pollIntervalMs: this.#polls ? 100 : 3_600_000, backoffFactor: 1 },
     }
     // A partial node has no base URL, which only a coordinator insists on.
-    return this.#make(options as NodeOptions & { baseUrl: string })
+    const node = this.#make(options as NodeOptions & { baseUrl: string })
+    node.onEvent(() => void this.#done++)
+    return node
   }
   async #broadcast(node: Target, events: readonly string[]): Promise<void> {
     const { status, body } = await this.#send(node, 'events_payload', eventsText(events))

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import sys
-import threading
 from pathlib import Path
 
 folder, kind, name, port = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -18,7 +17,6 @@ os.chdir(folder)
 answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(os.open(folder / "stdout.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
 
-from koi_net.components import NodePoller
 from koi_net.config import (
     FullNodeConfig,
     FullNodeProfile,
@@ -40,6 +38,15 @@ from rid_lib import RID, RIDType
 from rid_lib.core import ORN
 from rid_lib.ext import Bundle
 from rid_lib.types import KoiNetEdge, KoiNetNode
+from steady import (
+    CountingPipeline,
+    PatientErrorHandler,
+    PausablePoller,
+    ResendingEventWorker,
+    WholeCache,
+    WholeEventBuffer,
+    WholeGraph,
+)
 
 
 class Note(ORN):
@@ -93,26 +100,40 @@ class Coordinator(CoordinatorConfig):
     )
 
 
-class FullPeer(FullNode):
+class Steady:
+    cache = WholeCache
+    graph = WholeGraph
+    error_handler = PatientErrorHandler
+    event_worker = ResendingEventWorker
+    poll_event_buf = WholeEventBuffer
+    pipeline = CountingPipeline
+
+
+class FullPeer(Steady, FullNode):
     config_schema = Full
 
 
-paused = threading.Event()
-
-
-class PausablePoller(NodePoller):
-    def poll(self):
-        if not paused.is_set():
-            super().poll()
-
-
-class PartialPeer(PartialNode):
+class PartialPeer(Steady, PartialNode):
     config_schema = Partial
     poller = PausablePoller
 
 
-class CoordinatorPeer(CoordinatorNode):
+class CoordinatorPeer(Steady, CoordinatorNode):
     config_schema = Coordinator
+
+
+def activity(node, among):
+    """How much it has done so far, and how much of it waits to be done, sent, or taken by one of these nodes."""
+    if kind == "partial":
+        # What a poll brings is in the queue when it is over.
+        with node.poller.polling:
+            pass
+    queued = node.kobj_queue.q.unfinished_tasks + node.event_queue.q.unfinished_tasks
+    buffers = [*node.broadcast_event_buf.buffers.items(), *node.poll_event_buf.buffers.items()]
+    buffered = [(target, events) for target, events in buffers if str(target) in among]
+    if queued == 0:
+        node.event_worker.resend([target for target, _ in buffered])
+    return {"done": node.pipeline.handled, "waiting": queued + sum(len(events) for _, events in buffered)}
 
 
 def bundle_of(node, rid):
@@ -152,7 +173,7 @@ def obey(node, order):
             event = Event.from_rid(EventType.FORGET, node.identity.rid)
             node.request_handler.broadcast_events(RID.from_string(order["node"]), events=[event])
         case "polling":
-            (paused.clear if order["on"] else paused.set)()
+            node.poller.pause(not order["on"])
         case "catch_up":
             # As at its start and at a new subscription, with everything that there is; an error here would have ended it there.
             for source in [RID.from_string(other) for other in order["nodes"]]:
@@ -164,6 +185,8 @@ def obey(node, order):
         case "idle":
             node.kobj_queue.wait()
             node.event_queue.q.join()
+        case "activity":
+            return activity(node, order["among"])
         case "running":
             return str(node.get_state())
     return None

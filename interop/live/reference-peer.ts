@@ -1,16 +1,16 @@
 /** A real koi-net node as a child process (`peer.py`), told what to do in lines of JSON. */
 import { spawn } from 'node:child_process'
 import type { ChildProcessByStdio } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { edgeRid } from '@koi-mcp/protocol'
 import type { EdgeType, PayloadType, Rid } from '@koi-mcp/protocol'
-import type { Edge, Ending, Side, Target } from './side.ts'
+import type { Activity, Edge, Ending, Side, Target } from './side.ts'
 
 export type PeerKind = 'full' | 'curious' | 'partial' | 'coordinator'
 
@@ -110,6 +110,10 @@ export class ReferencePeer implements Side {
   async idle(): Promise<void> {
     await this.#order('idle')
   }
+  async activity(among: readonly Rid[]): Promise<Activity> {
+    await this.check()
+    return (await this.#order('activity', { among })) as Activity
+  }
 
   async restart(ending: Ending): Promise<void> {
     await end(this.#running.child, ending)
@@ -154,13 +158,20 @@ async function end(child: Child, ending: Ending): Promise<void> {
   await ended
 }
 
-/** The port manager of the reference takes the next one should somebody be quicker. */
-export function freePort(): Promise<number> {
+/** Outside of the range that calls are made from: a node that restarts finds its port free then, whatever is called meanwhile. */
+const PORTS = { from: 10_000, to: 32_000 }
+
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(PORTS.from, PORTS.to)
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
+    const server = createServer().once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 }
 

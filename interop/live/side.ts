@@ -18,6 +18,12 @@ export interface Target {
   readonly url: string
 }
 
+/** How much a node has done so far, and how much waits to be done, sent, or taken. */
+export interface Activity {
+  readonly done: number
+  readonly waiting: number
+}
+
 export interface Side extends Target {
   readonly maker: 'ours' | 'theirs'
   readonly isPartial: boolean
@@ -42,6 +48,8 @@ export interface Side extends Target {
   polling(on: boolean): Promise<void>
   /** Resolves when nothing is left to be done now. */
   idle(): Promise<void>
+  /** Of what is to be sent, only what is for one of these nodes counts. @throws when it does not run any more */
+  activity(among: readonly Rid[]): Promise<Activity>
   /** Ends it and starts it again with the same key, state and address. */
   restart(ending: Ending): Promise<void>
   /** @throws when it does not run any more */

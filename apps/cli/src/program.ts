@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { examples, looking } from './command-parts.ts'
+import { addDeadLetters } from './dead-letters/dead-letters-program.ts'
 import { get, rids, search, watch } from './inspect/commands.ts'
 import { health } from './inspect/health.ts'
 import type { LookOptions } from './inspect/locate.ts'
@@ -36,6 +38,7 @@ export const createProgram = (io: Io): Command => {
   addUp(program, io)
   addRun(program)
   addInspection(program, io)
+  addDeadLetters(program, io)
   addState(program, io)
   return program
 }
@@ -188,14 +191,6 @@ const ofNode = (command: Command): Command =>
     .option('--state <dir>', 'state folder of a network', '.koi')
     .option('--storage <dir>', 'state folder of a single node, in place of --name and --state')
 
-/** What the commands that look into a running network share. */
-const looking = (command: Command, description: string): Command =>
-  command
-    .description(description)
-    .option('--url <url>', 'a service to ask (default: the gateway of the network that runs with --state)')
-    .option('--state <dir>', 'state folder of the running network', '.koi')
-    .option('--json', 'JSON, for scripts')
-
 const firstPort = (text: string): number => {
   const port = Number(text)
   // The other two services take the two ports after it.
@@ -207,11 +202,6 @@ const limit = (text: string): number => {
   const value = Number(text)
   if (/^\d{1,3}$/u.test(text) && value >= 1 && value <= 200) return value
   throw new InvalidArgumentError('Give a number from 1 to 200.')
-}
-
-const examples = (...rows: readonly (readonly [command: string, what: string])[]): string => {
-  const width = Math.max(...rows.map(([command]) => command.length))
-  return `\nExamples:\n${rows.map(([command, what]) => `  ${command.padEnd(width)}  # ${what}`).join('\n')}\n`
 }
 
 const version = (): string => {

@@ -1,7 +1,13 @@
 import { Module } from '@nestjs/common'
 import type { DynamicModule } from '@nestjs/common'
 import type { CoordinatorNode } from '@koi-mcp/core'
-import { BackupController, HealthModule, KnowledgeController, ServiceModule } from '@koi-mcp/platform'
+import {
+  BackupController,
+  DeadLettersController,
+  HealthModule,
+  KnowledgeController,
+  ServiceModule,
+} from '@koi-mcp/platform'
 import type { Service } from '@koi-mcp/platform'
 import { RegistryController } from './registry/registry.controller.ts'
 
@@ -12,7 +18,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [ServiceModule.for(service), HealthModule],
-      controllers: [BackupController, KnowledgeController, RegistryController],
+      controllers: [BackupController, DeadLettersController, KnowledgeController, RegistryController],
     }
   }
 }

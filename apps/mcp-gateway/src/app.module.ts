@@ -1,7 +1,13 @@
 import { Module } from '@nestjs/common'
 import type { DynamicModule } from '@nestjs/common'
 import type { ConsumerNode } from '@koi-mcp/core'
-import { BackupController, HealthModule, KnowledgeController, ServiceModule } from '@koi-mcp/platform'
+import {
+  BackupController,
+  DeadLettersController,
+  HealthModule,
+  KnowledgeController,
+  ServiceModule,
+} from '@koi-mcp/platform'
 import type { Service } from '@koi-mcp/platform'
 import { McpController } from './mcp/mcp.controller.ts'
 import { McpEndpoint } from './mcp/mcp-endpoint.ts'
@@ -14,7 +20,7 @@ export class AppModule {
       module: AppModule,
       imports: [ServiceModule.for(service), HealthModule],
       providers: [{ provide: McpEndpoint, useValue: mcp }],
-      controllers: [BackupController, KnowledgeController, McpController],
+      controllers: [BackupController, DeadLettersController, KnowledgeController, McpController],
     }
   }
 }

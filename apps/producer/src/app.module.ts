@@ -3,6 +3,7 @@ import type { DynamicModule } from '@nestjs/common'
 import type { ProducerNode } from '@koi-mcp/core'
 import {
   BackupController,
+  DeadLettersController,
   HealthModule,
   KnowledgeController,
   PublishController,
@@ -17,7 +18,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [ServiceModule.for(service), HealthModule],
-      controllers: [BackupController, KnowledgeController, PublishController],
+      controllers: [BackupController, DeadLettersController, KnowledgeController, PublishController],
     }
   }
 }

@@ -33,15 +33,12 @@ export async function handshakeAgain(pair: Pair, network: Network): Promise<void
   const before = await coordinator.edge(newcomer.rid, coordinator.rid)
   const edges = await Promise.all(others.map((side) => edgesWith(side, newcomer)))
   await newcomer.handshake(coordinator)
-  await until('another edge', async () => {
-    const edge = await coordinator.edge(newcomer.rid, coordinator.rid)
-    return edge !== undefined && edge.timestamp !== before?.timestamp && edge.status === 'APPROVED'
-  })
+  await pair.settle()
   await approvedAtBoth(newcomer, coordinator)
+  expect((await coordinator.edge(newcomer.rid, coordinator.rid))?.timestamp).not.toBe(before?.timestamp)
   expect(await coordinator.contents(newcomer.rid)).toEqual(await newcomer.contents(newcomer.rid))
   for (const [index, side] of others.entries()) {
-    if (edges[index] === '') continue
-    await until(`${side.rid} heard of it`, async () => (await edgesWith(side, newcomer)) !== edges[index])
+    if (edges[index] !== '') expect(await edgesWith(side, newcomer)).not.toBe(edges[index])
   }
   await subscribed(pair)
   await hears(provider, subscriber, pair.note('after another handshake'))
@@ -53,14 +50,19 @@ async function edgesWith(side: Side, node: Side): Promise<string> {
 }
 
 /**
- * Ours asks again for a subscription that was forgotten. A reference node does at its next start, so it is told to; and so is a partial node of ours
- * when a reference node lost in a restart what waited for its polls, the approval among it.
+ * The two know each other, and the edge stands. Where it was forgotten it is asked for again: ours does so by itself when it is told, and a reference
+ * node at its next start, so it is told to. And so is ours, once a reference node forgot the edge behind the node, for it tells a node nothing that
+ * it does not know at that moment.
  */
-export async function subscribed({ provider, subscriber }: Pair): Promise<void> {
+export async function subscribed({ provider, subscriber, settle }: Pair): Promise<void> {
+  await settle()
   await until('the subscriber at the provider', knows(provider, subscriber))
   await until('the provider at the subscriber', knows(subscriber, provider))
-  if (subscriber.maker === 'theirs' || subscriber.isPartial) await askUntilApproved(provider, subscriber)
+  const edges = await Promise.all([provider, subscriber].map((side) => side.edge(provider.rid, subscriber.rid)))
+  if (edges.every((edge) => edge?.status === 'APPROVED')) return
+  await subscriber.propose(provider.rid, [NoteRID.name], subscriber.isPartial ? 'POLL' : 'WEBHOOK')
   await approvedAtBoth(provider, subscriber)
+  await settle()
 }
 
 /** Whoever is subscribed to nodes hears of a changed profile, and what was agreed stands. */
@@ -96,25 +98,8 @@ export async function forgotten(pair: Pair): Promise<void> {
   await until('the node is gone', async () => !(await knows(provider, subscriber)()))
   await until('its edge is gone', async () => (await provider.edge(provider.rid, subscriber.rid)) === undefined)
   await subscriber.handshake(provider)
-  await until('the node is back', knows(provider, subscriber))
-  await askUntilApproved(provider, subscriber)
+  await subscribed(pair)
   await hears(provider, subscriber, pair.note('after it came back'))
-}
-
-/** The FORGET of the edge before may still be on its way, and takes a new one with it: it is asked for again. */
-async function askUntilApproved(provider: Side, subscriber: Side): Promise<void> {
-  let askedAt = 0
-  await until('subscribed again', async () => {
-    const sides = [provider, subscriber]
-    const edges = await Promise.all(sides.map((side) => side.edge(provider.rid, subscriber.rid)))
-    if (edges.every((edge) => edge?.status === 'APPROVED')) return true
-    if (Date.now() - askedAt > 3_000) {
-      await provider.idle()
-      await subscriber.propose(provider.rid, [NoteRID.name], subscriber.isPartial ? 'POLL' : 'WEBHOOK')
-      askedAt = Date.now()
-    }
-    return false
-  })
 }
 
 export async function approvedAtBoth(provider: Side, subscriber: Side, types?: readonly string[]): Promise<void> {

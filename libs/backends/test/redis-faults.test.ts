@@ -4,12 +4,12 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { NO_EMISSIONS, silentLogger, StoreError } from '@koi-mcp/core'
+import { NO_EMISSIONS } from '@koi-mcp/core'
 import type { NodeStore } from '@koi-mcp/core'
 import { asRid, contentsOf, generateBundle } from '@koi-mcp/protocol'
 import { RedisServer } from '@koi-mcp/testing'
 import { openRedisStore } from '../src/index.ts'
-import type { RedisStoreOptions } from '../src/index.ts'
+import { eventually } from './eventually.ts'
 import { takeLane } from './test-schemas.ts'
 import { asked, program, testNamespaces, url } from './test-namespaces.ts'
 
@@ -26,23 +26,10 @@ afterEach(async () => {
   await Promise.all(stores.splice(0).map((store) => store.close()))
 })
 
-async function open(namespace: string, server = url, options: Partial<RedisStoreOptions> = {}): Promise<NodeStore> {
-  const store = await openRedisStore({ url: server, namespace, ...options })
+async function open(namespace: string, server = url): Promise<NodeStore> {
+  const store = await openRedisStore({ url: server, namespace })
   stores.push(store)
   return store
-}
-
-/** Tries again while the server is away. */
-async function eventually<T>(work: () => Promise<T>): Promise<T> {
-  const until = performance.now() + 30_000
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof StoreError) || performance.now() > until) throw error
-      await sleep(50)
-    }
-  }
 }
 
 /** Feeds from several sides until one is refused; answers what was acknowledged. */
@@ -173,10 +160,6 @@ describe.skipIf(program === '')('a server of its own', () => {
     server = await RedisServer.start(program)
   })
   afterAll(() => server?.remove())
-  const config = (...setting: [name: string, value: string]) =>
-    asked((redis) => redis.config('SET', ...setting), server.url)
-  const dropConnections = () =>
-    asked((redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'), server.url)
 
   it('that is killed and starts again has all that was acknowledged; steps fail meanwhile, and work after', async () => {
     const store = await open('koi_crash', server.url)
@@ -267,85 +250,44 @@ describe.skipIf(program === '')('a server of its own', () => {
     expect(['', 'a']).toContain((await found(store)).join())
   })
 
-  it.each([
-    ['appendfsync', 'everysec', 'always', 'set appendfsync always, or choose durability normal'],
-    ['no-appendfsync-on-rewrite', 'yes', 'no', 'set it to no, or choose durability normal'],
-    ['maxmemory-policy', 'allkeys-lru', 'noeviction', 'set maxmemory-policy noeviction'],
-    ['appendonly', 'no', 'yes', 'set appendonly yes'],
-  ])('with %s %s is refused, also when it comes back so', async (name, wrong, right, fix) => {
-    const store = await open('koi_settings', server.url)
-    await config(name, wrong)
-    try {
-      const refused = { code: 'UNAVAILABLE', message: expect.stringContaining(fix) }
-      await expect(open('koi_settings', server.url)).rejects.toMatchObject(refused)
-      await dropConnections()
-      const error = async () => {
-        for (;;) {
-          const error = await store.setValue('k', 'v').then(
-            () => undefined,
-            (error: Error) => error,
-          )
-          if (error?.message.includes('set ') === true) return error
-          await sleep(20)
-        }
-      }
-      expect(await error()).toMatchObject(refused)
-      const normal = open('koi_settings', server.url, { durability: 'normal' })
-      if (fix.includes('durability')) expect(await (await normal).getValue('none')).toBeUndefined()
-      else await expect(normal).rejects.toMatchObject(refused)
-    } finally {
-      await config(name, right)
-    }
-    await eventually(() => store.setValue('k', 'w'))
-  })
-
-  it('that shows nobody its settings is taken, with a warning', async () => {
-    await asked((redis) => redis.acl('SETUSER', 'app', 'on', '>geheim', '~*', '&*', '+@all', '-config'), server.url)
-    const warnings: unknown[] = []
-    const log = { ...silentLogger, warn: (message: string) => void warnings.push(message) }
-    const withUser = server.url.replace('//', '//app:geheim@')
-    await (await open('koi_acl', withUser, { log })).setValue('k', 'v')
-    expect(warnings).toEqual([expect.stringContaining('appendfsync always) could not be checked')])
-    const wrong = openRedisStore({ url: server.url.replace('//', '//app:falsch@'), namespace: 'koi_acl' })
-    await expect(wrong).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('its password') })
-    await asked((redis) => redis.acl('SETUSER', 'less', 'on', '>geheim', '~{koi_other}:*', '&*', '+@all'), server.url)
-    const less = openRedisStore({ url: server.url.replace('//', '//less:geheim@'), namespace: 'koi_acl' })
-    await expect(less).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('its rights') })
-  })
-
   it('without memory refuses whole steps, and goes on when it has some', async () => {
     const store = await open('koi_oom', server.url)
     await store.accept([arrivalOf('a')])
-    await config('maxmemory', '1')
+    await asked((redis) => redis.config('SET', 'maxmemory', '1'), server.url)
     try {
       const full = { code: 'FULL', message: expect.stringContaining('maxmemory') }
       await expect(store.accept([arrivalOf('b')])).rejects.toMatchObject(full)
       await expect(store.setValue('k', 'v')).rejects.toMatchObject(full)
       expect(await store.inboxState()).toMatchObject({ pending: 1 })
     } finally {
-      await config('maxmemory', '0')
+      await asked((redis) => redis.config('SET', 'maxmemory', '0'), server.url)
     }
     await store.accept([arrivalOf('c')])
     expect(await found(store)).toEqual(['a', 'c'])
-  })
-
-  it('that waits for replicas it does not have is away, and so is a replica', async () => {
-    const store = await open('koi_replicas', server.url)
-    await config('min-replicas-to-write', '1')
-    const missing = { code: 'UNAVAILABLE', message: expect.stringContaining('min-replicas-to-write') }
-    await expect(store.setValue('k', 'v')).rejects.toMatchObject(missing)
-    await config('min-replicas-to-write', '0')
-    await asked((redis) => redis.replicaof('127.0.0.1', '1'), server.url)
-    const primary = { code: 'UNAVAILABLE', message: expect.stringContaining('name the primary') }
-    await expect(store.setValue('k', 'v')).rejects.toMatchObject(primary)
-    await expect(open('koi_replicas', server.url)).rejects.toMatchObject(primary)
-    await asked((redis) => redis.replicaof('NO', 'ONE'), server.url)
-    await eventually(() => store.setValue('k', 'v'))
   })
 
   it('keeps all of a node under its hash tag', async () => {
     const keys = await asked((redis) => redis.keys('*'), server.url)
     expect(keys.filter((key) => !/^\{koi_[a-z]+\}:/.test(key))).toEqual([])
     expect(keys.length).toBeGreaterThan(10)
+  })
+
+  it('that is flushed says so to whoever reads or writes, and begins anew with a node that is started again', async () => {
+    const store = await open('koi_flushed', server.url)
+    await store.setValue('k', 'v')
+    await asked((redis) => redis.flushall(), server.url)
+    const gone = { code: 'DAMAGED', message: expect.stringContaining('lost its data') }
+    for (const step of [
+      () => store.getValue('k'),
+      () => store.listRids(),
+      () => takeLane(store, 1000),
+      () => store.accept([arrivalOf('a')]),
+    ]) {
+      await expect(step()).rejects.toMatchObject(gone)
+    }
+    const anew = await open('koi_flushed', server.url)
+    await anew.accept([arrivalOf('b')])
+    await expect(store.inboxState()).rejects.toMatchObject(gone)
+    expect(await found(anew)).toEqual(['b'])
   })
 })

@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs'
 import type { TestProject } from 'vitest/node'
 import { findPostgres, findRedis, PostgresServer, RedisServer } from '@koi-mcp/testing'
 
@@ -41,8 +42,14 @@ function checkThere(
   variable: { readonly name: string; readonly given: string | undefined },
 ): void {
   if (found !== undefined) return
-  const missing = `no ${server} on this machine: install it (Debian: apt-get install ${debian}), or set ${variable.name}`
-  if (process.env.CI === 'true' && !variable.given) throw new Error(missing)
-  const skipped = `Its tests that start and stop a server are skipped${variable.given ? '' : ', and all others'}`
-  process.stderr.write(`backends: ${missing}. ${skipped}\n`)
+  const [tests, other] = variable.given ? ['start and stop', ''] : ['use', `, or set ${variable.name}`]
+  const why = `tests that ${tests} ${server} need it on this machine: install it (Debian: apt-get install ${debian})${other}`
+  tell(why)
+  if (process.env.CI === 'true' && !variable.given) throw new Error(why)
+}
+
+/** For whoever reads along, and for the summary of `npm test`. */
+function tell(why: string): void {
+  process.stderr.write(`backends: ${why}\n`)
+  if (process.env.KOI_MCP_TEST_SKIPPED) appendFileSync(process.env.KOI_MCP_TEST_SKIPPED, `${why}\n`)
 }

@@ -15,6 +15,7 @@ export {
 } from './config/settings.ts'
 export { SettingsError } from './config/settings-error.ts'
 export type { SettingsProblem } from './config/settings-error.ts'
+export { DeadLettersController } from './dead-letters/dead-letters.controller.ts'
 export { HealthModule } from './health/health.module.ts'
 export { LoopbackOrBearer } from './http/access.ts'
 export { RequestError } from './http/http-errors.ts'

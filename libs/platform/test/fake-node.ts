@@ -1,6 +1,13 @@
 import { generateBundle, asRid, contentsOf, KOI_NET_NODE, storedContents } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import type { BackupManifest, LapsedTarget, NodeReply, OutboxTargetState, StoredBundle } from '@koi-mcp/core'
+import type {
+  BackupManifest,
+  DeadLetter,
+  LapsedTarget,
+  NodeReply,
+  OutboxTargetState,
+  StoredBundle,
+} from '@koi-mcp/core'
 import type { NodeHappening, PublishingNode, ServiceNode } from '../src/index.ts'
 
 export const NODE_RID = asRid(`${KOI_NET_NODE.name}:fake+${'0'.repeat(64)}`)
@@ -25,6 +32,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
   }
   readonly registry = { schemas: { names: ['DatasetMetadata'] } }
   bundles: StoredBundle[] = []
+  letters: DeadLetter[] = []
   outbox: readonly OutboxTargetState[] = []
   lapsed: readonly LapsedTarget[] = []
   readonly calls: unknown[][] = []
@@ -65,7 +73,17 @@ export class FakeNode implements ServiceNode, PublishingNode {
     inboxState: () => Promise.resolve({ pending: 2, deadLetters: 1, nextDueAt: undefined }),
     outboxState: () => Promise.resolve(this.outbox),
     lapsedTargets: () => Promise.resolve(this.lapsed),
+    listDeadLetters: ({ after = 0, limit = 100 } = {}) =>
+      Promise.resolve(this.letters.filter(({ place }) => place > after).slice(0, limit)),
+    replayDeadLetter: (place) => Promise.resolve(this.#takeLetter(place) ? place + 1_000 : undefined),
+    dropDeadLetter: (place) => Promise.resolve(this.#takeLetter(place)),
     lastChange: () => (this.failing === undefined ? Promise.resolve(1) : Promise.reject(this.failing)),
+  }
+
+  #takeLetter(place: number): boolean {
+    const count = this.letters.length
+    this.letters = this.letters.filter((letter) => letter.place !== place)
+    return this.letters.length < count
   }
 
   handleRequest(path: string, body: Uint8Array): Promise<NodeReply> {

@@ -3,11 +3,13 @@ import type { IncomingMessage, RequestOptions } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { Module } from '@nestjs/common'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { DeadLetter } from '@koi-mcp/core'
 import { BackupError, PublishError, SchemaError, silentLogger, StoreError } from '@koi-mcp/core'
 import { asRid } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import {
   BackupController,
+  DeadLettersController,
   HealthModule,
   KnowledgeController,
   KoiMcpSettings,
@@ -30,7 +32,7 @@ const parts = (node: FakeNode): ServiceParts<FakeNode> => ({
     module: {
       module: FakeModule,
       imports: [ServiceModule.for(service), HealthModule],
-      controllers: [BackupController, KnowledgeController, PublishController],
+      controllers: [BackupController, DeadLettersController, KnowledgeController, PublishController],
     },
   }),
 })
@@ -375,6 +377,99 @@ describe('a backup', () => {
     const taken = await post('/api/backup', '{"folder":"/backups/one"}')
     expect([taken.status, JSON.parse(taken.body)]).toEqual([409, error(409, 'Conflict', '/backups/one is not empty')])
     expect((await post('/api/backup', '{"folder":"/x"}', { 'x-forwarded-for': '10.0.0.1' })).status).toBe(403)
+  })
+})
+
+describe('dead letters', () => {
+  const letter = (place: number, text = '{"n":1.0}'): DeadLetter => {
+    const { rid, bundle } = stored(`orn:a.b:${place}`, text)
+    const history = [
+      { at: 1_000, error: 'busy' },
+      { at: 2_000, error: 'broken' },
+    ]
+    const arrival = { rid, eventType: 'NEW', ...bundle, source: NODE_RID } as const
+    return { place, arrival, error: 'broken', phase: 'received', attempts: 2, failedAt: 2_000, history }
+  }
+  const summary = (place: number) => ({
+    place,
+    rid: `orn:a.b:${place}`,
+    event_type: 'NEW',
+    source: NODE_RID,
+    phase: 'received',
+    attempts: 2,
+    failed_at: '1970-01-01T00:00:02.000Z',
+    error: 'broken',
+  })
+  const json = async (path: string, body?: object) => {
+    const reply = await (body === undefined ? call(path) : post(path, JSON.stringify(body)))
+    return [reply.status, JSON.parse(reply.body)] as [number, unknown]
+  }
+  beforeEach(() => {
+    node.letters = [3, 5, 8].map((place) => letter(place))
+  })
+
+  it('are listed page by page, without what they carry', async () => {
+    expect(await json('/api/dead-letters?limit=2')).toEqual([200, { dead_letters: [summary(3), summary(5)], next: 5 }])
+    expect(await json('/api/dead-letters?after=5')).toEqual([200, { dead_letters: [summary(8)], next: null }])
+    node.letters = []
+    expect(await json('/api/dead-letters')).toEqual([200, { dead_letters: [], next: null }])
+  })
+
+  it('are shown whole, every digit as it was received', async () => {
+    const { body } = await call('/api/dead-letter?place=5')
+    const history = [
+      { at: '1970-01-01T00:00:01.000Z', error: 'busy' },
+      { at: '1970-01-01T00:00:02.000Z', error: 'broken' },
+    ]
+    const manifest = JSON.parse(letter(5).arrival.manifest?.text ?? '') as object
+    expect(JSON.parse(body)).toEqual({ ...summary(5), history, manifest, contents: { n: 1 } })
+    expect(body.endsWith(',"contents":{"n":1.0}}')).toBe(true)
+    expect((await json('/api/dead-letter?place=4'))[0]).toBe(404)
+    expect((await json('/api/dead-letter'))[0]).toBe(404)
+    expect((await json('/api/dead-letter?place=x'))[0]).toBe(400)
+  })
+
+  it('show what an event without contents did not carry as null', async () => {
+    node.letters = [{ ...letter(9), arrival: { rid: asRid('orn:a.b:c') } }]
+    expect(JSON.parse((await call('/api/dead-letter?place=9')).body)).toMatchObject({
+      rid: 'orn:a.b:c',
+      event_type: null,
+      source: null,
+      manifest: null,
+      contents: null,
+    })
+  })
+
+  it('are replayed and dropped by their places', async () => {
+    expect(await json('/api/dead-letters/replay', { places: [3, 4] })).toEqual([
+      200,
+      { replayed: [{ place: 3, to: 1_003 }], missing: [4] },
+    ])
+    expect(await json('/api/dead-letters/drop', { places: [8, 3] })).toEqual([200, { dropped: [8], missing: [3] }])
+    expect(node.letters.map(({ place }) => place)).toEqual([5])
+  })
+
+  const LIST = 'must be a list of 1 to 1000 places, whole numbers above 0'
+  it.each([
+    [{}, 'places', LIST],
+    [{ places: [] }, 'places', LIST],
+    [{ places: [1.5] }, 'places', LIST],
+    [{ places: ['1'] }, 'places', LIST],
+    [{ places: [0] }, 'places', LIST],
+    [{ places: Array(1_001).fill(1) }, 'places', LIST],
+    [{ places: [3], all: true }, 'all', 'is not known'],
+  ])('are left alone by the body %j', async (body, path, message) => {
+    const fields = [{ path, message }]
+    expect(await json('/api/dead-letters/drop', body)).toMatchObject([400, { fields }])
+    expect(await json('/api/dead-letters/replay', body)).toMatchObject([400, { fields }])
+    expect(node.letters).toHaveLength(3)
+  })
+
+  it('are nobody else’s business', async () => {
+    const headers = { 'x-forwarded-for': '10.0.0.1' }
+    expect((await rawCall('/api/dead-letters', { headers })).status).toBe(403)
+    expect((await post('/api/dead-letters/drop', '{"places":[3]}', headers)).status).toBe(403)
+    expect(node.letters).toHaveLength(3)
   })
 })
 

@@ -1,4 +1,7 @@
 export { describeHistories } from './histories-suite.ts'
+export { serveHistories } from './histories/on-servers/serve-histories.ts'
+export { describeHistoriesOnServers } from './histories-on-servers-suite.ts'
+export type { HistoriesOnServersOptions } from './histories-on-servers-suite.ts'
 export { describeNodeStore } from './node-store-suite.ts'
 export type { NodeStoreSubject } from './node-store-suite.ts'
 export { findPostgres, PostgresServer } from './postgres-server.ts'

@@ -11,15 +11,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const START_MS = 60_000
 /** Reads one order a line: `start`, or a signal for the server; answers each with a line. Ends with its input, and takes all with it. */
 const KEEPER = `
-  program=$1 folder=$2
-  start() {
-    "$program" --port 0 --unixsocket "$folder/redis.sock" --dir "$folder" --appendonly yes --appendfsync always --save '' \\
-      >>"$folder/server.log" 2>&1 </dev/null &
-    pid=$!
-  }
+  folder=$1 program=$2
+  shift 2
   while read -r order; do
     case $order in
-      start) start ;;
+      start)
+        "$program" --port 0 --unixsocket "$folder/redis.sock" --dir "$folder" --appendonly yes --appendfsync always --save '' "$@" \\
+          >>"$folder/server.log" 2>&1 </dev/null &
+        pid=$!
+        ;;
       *) kill -s "$order" "$pid"; case $order in KILL | TERM) wait "$pid" 2>/dev/null ;; esac ;;
     esac
     echo "$order"
@@ -44,11 +44,14 @@ export class RedisServer {
   readonly #keeper: ChildProcess
   readonly #answers: AsyncIterator<string>
 
-  /** @param program as found by `findRedis` */
-  static async start(program: string): Promise<RedisServer> {
+  /**
+   * @param program as found by `findRedis`
+   * @param settings beside those of every server, as on its command line
+   */
+  static async start(program: string, settings: readonly string[] = []): Promise<RedisServer> {
     const folder = mkdtempSync(join(tmpdir(), 'koi-redis-'))
     // Of a group of its own, so that the signal which ends the tests leaves it the time to clean up.
-    const keeper = spawn('sh', ['-c', KEEPER, 'keeper', program, folder], {
+    const keeper = spawn('sh', ['-c', KEEPER, 'keeper', folder, program, ...settings], {
       cwd: '/',
       detached: true,
       stdio: ['pipe', 'pipe', 'ignore'],

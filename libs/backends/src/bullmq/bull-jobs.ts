@@ -43,8 +43,8 @@ export class BullJobs {
       connection: adding,
       prefix,
       skipVersionCheck: true,
-      skipWaitingForReady: true,
-      skipMetasUpdate: true,
+      // Nobody reads them.
+      streams: { events: { maxLen: 100 } },
     })
     this.#queue.on('error', (error) => log.debug('BullMQ stumbled', { kind, error }))
   }

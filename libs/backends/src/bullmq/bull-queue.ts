@@ -93,6 +93,7 @@ class BullQueue implements WorkQueue {
   }
 
   async counts(): Promise<Readonly<Record<WorkKind, JobCounts>> | undefined> {
+    if (this.#adding.status !== 'ready') return undefined
     try {
       const { lanes, deliveries } = this.#jobs
       const [ofLanes, ofDeliveries] = await Promise.all([lanes.counts(), deliveries.counts()])

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Redis, ReplyError } from 'ioredis'
 import { StoreError } from '@koi-mcp/core'
 import type { Clock, Logger } from '@koi-mcp/core'
-import { readingError, storeError } from './redis-errors.ts'
+import { goneError, readingError, storeError } from './redis-errors.ts'
 import type { RedisScript } from './redis-script.ts'
 import { checkServer } from './redis-server-check.ts'
 
@@ -93,9 +93,14 @@ export class RedisConnection {
     return this.#run(() => this.#evaluateStep<R>({ script, args }), read)
   }
 
-  /** Commands that need no script. */
+  /** Commands that need no script. That the store is the same is asked behind them, so that one that was emptied is not read as one that has nothing. */
   ask<R, T>(work: (redis: Redis) => Promise<R>, read: (reply: R) => T): Promise<T> {
-    return this.#run(() => work(this.#redis), read)
+    const ask = async () => {
+      const [reply, id] = await Promise.all([work(this.#redis), this.#redis.hget(this.key('format'), 'id')])
+      if (id !== this.#id) throw goneError(this.where)
+      return reply
+    }
+    return this.#run(ask, read)
   }
 
   /** A script that is no step of a store. */

@@ -24,6 +24,14 @@ export function readingError(error: unknown, where: string): unknown {
   )
 }
 
+/** The store is not the one that was opened. */
+export function goneError(where: string, cause?: Error): StoreError {
+  const text = 'lost its data, or was given to another, while it was in use'
+  return new StoreError('DAMAGED', `${where} ${text}: put back a backup, or start this node again, which begins anew`, {
+    cause,
+  })
+}
+
 /** The first word of an error reply says what it is; KOI… are our own scripts'. */
 function replyError(error: Error, where: string): unknown {
   const message = error.message.replace(/ script: [0-9a-f]{40}, on @.*$/s, '')
@@ -35,10 +43,7 @@ function replyError(error: Error, where: string): unknown {
     case 'KOIHEAD':
       return new Error(words.join(' '))
     case 'KOIGONE':
-      return fails(
-        'DAMAGED',
-        'lost its data, or was given to another, while it was in use: start this node again, or put back a backup',
-      )
+      return goneError(where, error)
     case 'KOIDAMAGED':
     case 'WRONGTYPE':
       return fails('DAMAGED', 'is damaged: put back a backup, or give this node another namespace')

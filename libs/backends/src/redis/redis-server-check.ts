@@ -17,28 +17,27 @@ const OLDEST_SERVER = 7
  * @throws StoreError UNAVAILABLE; the message names the setting and what to do
  */
 export async function checkServer(redis: Redis, { where, log, durability }: CheckOptions): Promise<void> {
-  const refuse = (why: string) => new StoreError('UNAVAILABLE', `${where} ${why}`)
-  const info = fieldsOf(await redis.info())
-  const version = info.get('redis_version') ?? 'unknown'
-  if (Number.parseInt(version) < OLDEST_SERVER)
-    throw refuse(`has version ${version}: use Redis 7.0 or newer, or Valkey`)
-  if (info.get('cluster_enabled') === '1') throw refuse('is part of a cluster: name a server outside of one')
-  if (info.get('role') !== 'master') throw refuse('is a replica: name the primary server')
-  if (info.get('aof_enabled') !== '1') {
-    throw refuse('forgets what it was given when it ends (appendonly no): set appendonly yes')
-  }
-  const policy = info.get('maxmemory_policy')
-  if (policy !== 'noeviction') {
-    throw refuse(`drops keys when its memory is full (maxmemory-policy ${policy}): set maxmemory-policy noeviction`)
-  }
-  if (durability === 'full') await checkSyncs(redis, { where, log, refuse })
+  const why = whyNot(await redis.info()) ?? (await whyItMayForget(redis, { where, log, durability }))
+  if (why !== undefined) throw new StoreError('UNAVAILABLE', `${where} ${why}`)
+}
+
+/** What `INFO` says against it. */
+export function whyNot(info: string): string | undefined {
+  const fields = fieldsOf(info)
+  const version = fields.get('redis_version') ?? 'unknown'
+  // Valkey says here which Redis it stands for.
+  if (!(Number.parseInt(version) >= OLDEST_SERVER)) return `has version ${version}: use Redis 7.0 or newer, or Valkey`
+  if (fields.get('cluster_enabled') === '1') return 'is part of a cluster: name a server outside of one'
+  if (fields.get('role') !== 'master') return 'is a replica: name the primary server'
+  if (fields.get('aof_enabled') !== '1')
+    return 'forgets what it was given when it ends (appendonly no): set appendonly yes'
+  const policy = fields.get('maxmemory_policy')
+  if (policy === 'noeviction') return undefined
+  return `drops keys when its memory is full (maxmemory-policy ${policy}): set maxmemory-policy noeviction`
 }
 
 /** What only CONFIG says, which some who run servers for others forbid. */
-async function checkSyncs(
-  redis: Redis,
-  { where, log, refuse }: Pick<CheckOptions, 'where' | 'log'> & { refuse: (why: string) => StoreError },
-): Promise<void> {
+async function whyItMayForget(redis: Redis, { where, log, durability }: CheckOptions): Promise<string | undefined> {
   let settings: ReadonlyMap<string, string>
   try {
     const flat = await redis.config('GET', 'appendfsync', 'no-appendfsync-on-rewrite')
@@ -46,22 +45,23 @@ async function checkSyncs(
   } catch (error) {
     if (!(error instanceof ReplyError)) throw error
     log.warn(
-      'Redis does not show its settings (CONFIG GET is forbidden): whether it syncs its disk for each write (appendfsync always) could not be checked',
+      'Redis does not show its settings (CONFIG GET is forbidden): when it syncs its disk (appendfsync) could not be checked',
       { server: where },
     )
-    return
+    return undefined
   }
   const appendfsync = settings.get('appendfsync')
+  if (durability === 'normal') {
+    return appendfsync === 'no'
+      ? 'leaves it to the system when its disk is synced (appendfsync no): set appendfsync everysec'
+      : undefined
+  }
   if (appendfsync !== 'always') {
-    throw refuse(
-      `may lose its last moments with its power (appendfsync ${appendfsync}): set appendfsync always, or choose durability normal`,
-    )
+    return `may lose its last moments with its power (appendfsync ${appendfsync}): set appendfsync always, or choose durability normal`
   }
-  if (settings.get('no-appendfsync-on-rewrite') !== 'no') {
-    throw refuse(
-      'does not sync its disk while it rewrites its log (no-appendfsync-on-rewrite yes): set it to no, or choose durability normal',
-    )
-  }
+  return settings.get('no-appendfsync-on-rewrite') === 'no'
+    ? undefined
+    : 'does not sync its disk while it rewrites its log (no-appendfsync-on-rewrite yes): set it to no, or choose durability normal'
 }
 
 function fieldsOf(info: string): ReadonlyMap<string, string> {

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { defineRidType } from '@koi-mcp/protocol'
 import { DomainExtension } from '../domain/domain-extension.ts'
 import { ConsumerNode } from '../nodes/consumer-node.ts'
@@ -55,9 +55,6 @@ const restoring = (from: string, state: string, more: { force?: boolean; keyPass
     force: more.force === true,
     now: new Date('2026-05-06T07:08:09.123Z'),
   })
-
-// Networks of three nodes on machines that do other things too.
-vi.setConfig({ testTimeout: 30_000 })
 
 afterEach(async () => {
   for (const node of running.splice(0).reverse()) await node.stop()

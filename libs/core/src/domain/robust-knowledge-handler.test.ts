@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { asRid } from '@koi-mcp/protocol'
 import { silentLogger } from '../logger.ts'
 import { STOP_CHAIN } from '../pipeline/handler.ts'
@@ -37,35 +37,54 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
   )
 }
 
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
 describe('RobustKnowledgeHandler', () => {
   it('gives what handle gives', async () => {
     const changed = { ...KOBJ, networkTargets: new Set([KOBJ.rid]) }
     expect(await new Handler(changed).handler(processor(1), KOBJ)).toBe(changed)
   })
 
-  it.each([
-    [1, 1_000],
-    [2, 1_500],
-  ])('asks for another try after attempt %i, in %i ms', async (attempt, delayMs) => {
-    const cause = new TransientError('busy', { code: 'BUSY' })
-    const context = processor(attempt)
-    const error = await rejection(new Handler(cause).handleWithRetry(context, KOBJ))
-    expect(error).toBeInstanceOf(TransientError)
-    expect(error).toMatchObject({ message: 'busy', code: 'BUSY', delayMs, cause })
+  it('leaves the wait and the number of attempts to the node', async () => {
+    const error = new TransientError('busy', { code: 'BUSY' })
+    const context = processor(9)
+    expect(await rejection(new Handler(error).handleWithRetry(context, KOBJ))).toBe(error)
     expect(context.dead).toEqual([])
+    expect(await new Handler(error).handleWithRetry(processor(10), KOBJ)).toBe(STOP_CHAIN)
   })
+
+  it.each([
+    [1, 0, 800],
+    [1, 1, 1_000],
+    [2, 0, 1_600],
+    [4, 1, 8_000],
+    [9, 1, 256_000],
+    [10, 1, 300_000],
+  ])(
+    'waits by its own factor after attempt %i, a fifth of it left to chance (%d): %i ms',
+    async (attempt, random, delayMs) => {
+      vi.spyOn(Math, 'random').mockReturnValue(random)
+      const cause = new TransientError('busy', { code: 'BUSY' })
+      const handler = new Handler(cause, { backoffFactor: 2 })
+      const error = await rejection(handler.handleWithRetry(processor(attempt, 11), KOBJ))
+      expect(error).toBeInstanceOf(TransientError)
+      expect(error).toMatchObject({ message: 'busy', code: 'BUSY', delayMs, cause })
+    },
+  )
 
   it('takes the delay and the limits it is told', async () => {
     const error = new TransientError('busy', { delayMs: 7 })
-    expect(await rejection(new Handler(error).handleWithRetry(processor(1), KOBJ))).toBe(error)
-    const slow = new Handler(new TransientError('busy'), { maxRetries: 5, backoffFactor: 2 })
-    expect(await rejection(slow.handleWithRetry(processor(4), KOBJ))).toMatchObject({ delayMs: 8_000 })
-    expect(await slow.handleWithRetry(processor(5), KOBJ)).toBe(STOP_CHAIN)
+    expect(await rejection(new Handler(error, { backoffFactor: 2 }).handleWithRetry(processor(1), KOBJ))).toBe(error)
+    const few = new Handler(error, { maxRetries: 5 })
+    expect(await rejection(few.handleWithRetry(processor(4), KOBJ))).toBe(error)
+    expect(await few.handleWithRetry(processor(5), KOBJ)).toBe(STOP_CHAIN)
   })
 
   it('gives up at the last attempt: a dead letter, and the chain ends', async () => {
     const error = new TransientError('busy')
-    const context = processor(3)
+    const context = processor(3, 3)
     expect(await new Handler(error).handleWithRetry(context, KOBJ)).toBe(STOP_CHAIN)
     expect(context.dead).toEqual([error])
   })

@@ -1,14 +1,13 @@
+import { backoffMs, HANDLER_BACKOFF } from '../network/backoff.ts'
 import { STOP_CHAIN } from '../pipeline/handler.ts'
 import type { HandlerFunction, HandlerResult, ProcessorContext } from '../pipeline/handler.ts'
 import type { KnowledgeObject } from '../pipeline/knowledge-object.ts'
 import { PermanentError, TransientError } from './handler-errors.ts'
 
-const FIRST_DELAY_MS = 1_000
-
 export interface RobustHandlerOptions {
-  /** Runs of one piece of knowledge before `handleFailure`, at most as many as the node allows; default 3. */
+  /** Runs of one piece of knowledge before `handleFailure`, at most as many as the node allows; default those (`network.max_retries`). */
   readonly maxRetries?: number
-  /** Each wait is this many times the one before, the first one a second; default 1.5. */
+  /** Each wait is about this many times the one before, the first one a second; default that of the node (`network.backoff_factor`). */
   readonly backoffFactor?: number
 }
 
@@ -20,12 +19,12 @@ export interface RobustHandlerOptions {
  *     processor.registerHandler(HandlerType.Bundle, { ridTypes }, new Enrich().handler)
  */
 export abstract class RobustKnowledgeHandler {
-  readonly maxRetries: number
-  readonly backoffFactor: number
+  readonly maxRetries: number | undefined
+  readonly backoffFactor: number | undefined
 
   constructor(options: RobustHandlerOptions = {}) {
-    this.maxRetries = options.maxRetries ?? 3
-    this.backoffFactor = options.backoffFactor ?? 1.5
+    this.maxRetries = options.maxRetries
+    this.backoffFactor = options.backoffFactor
   }
 
   /** Throw a `TransientError` to be called again, a `PermanentError` to give up at once. */
@@ -36,7 +35,7 @@ export abstract class RobustKnowledgeHandler {
     return (processor, kobj) => this.handleWithRetry(processor, kobj)
   }
 
-  /** @throws TransientError with `delayMs` while tries are left; errors of neither kind pass through */
+  /** @throws TransientError while tries are left; errors of neither kind pass through */
   async handleWithRetry(processor: ProcessorContext, kobj: KnowledgeObject): Promise<HandlerResult> {
     const { attempt } = processor
     try {
@@ -44,7 +43,7 @@ export abstract class RobustKnowledgeHandler {
     } catch (error) {
       if (error instanceof TransientError) {
         // The node gives up without asking us once its own limit is reached, so failure is handled before that.
-        if (attempt < Math.min(this.maxRetries, processor.maxAttempts)) throw this.#again(error, attempt)
+        if (attempt < Math.min(this.maxRetries ?? Infinity, processor.maxAttempts)) throw this.#again(error, attempt)
         processor.log.error(`gave up on ${kobj.rid} after ${attempt} attempts: ${error.message}`, { rid: kobj.rid })
         return await this.handleFailure(processor, kobj, error)
       }
@@ -67,8 +66,8 @@ export abstract class RobustKnowledgeHandler {
   }
 
   #again(error: TransientError, attempt: number): TransientError {
-    if (error.delayMs !== undefined) return error
-    const delayMs = FIRST_DELAY_MS * this.backoffFactor ** (attempt - 1)
+    if (error.delayMs !== undefined || this.backoffFactor === undefined) return error
+    const delayMs = backoffMs(attempt, { ...HANDLER_BACKOFF, factor: this.backoffFactor })
     return new TransientError(error.message, { code: error.code, cause: error, delayMs })
   }
 }

@@ -9,6 +9,9 @@ export interface BackoffOptions {
 
 export const DEFAULT_BACKOFF: BackoffOptions = { baseMs: 1_000, factor: 1.5, capMs: 60_000 }
 
+/** Between the attempts of a handler. */
+export const HANDLER_BACKOFF: BackoffOptions = { baseMs: 1_000, factor: 1.5, capMs: 300_000 }
+
 /**
  * The wait in milliseconds after `failures` failures in a row (1 = the first). A fifth of it is left to chance, so that
  * nodes that lost the same peer at the same moment do not come back to it at the same moment.

@@ -1,5 +1,6 @@
 import { compareTimestamps, ridTypeOf } from '@koi-mcp/protocol'
 import type { Bundle, Manifest, Rid } from '@koi-mcp/protocol'
+import type { TimeToLive } from '../knowledge/time-to-live.ts'
 import type { Logger } from '../logger.ts'
 import { laneOf } from '../store/lanes.ts'
 import { NETWORK_LANE } from '../store/node-store.ts'
@@ -16,6 +17,8 @@ export interface CatchUpOptions {
   readonly maxRidBytes?: number | undefined
   /** The lease by which this process does it for all of its node; nothing is taken in when that has passed to another. @throws LeaseLostError */
   readonly under?: (() => NamedLease) | undefined
+  /** What is too old is not fetched. */
+  readonly ttl?: Pick<TimeToLive, 'hasExpired'> | undefined
 }
 
 const RIDS_AT_ONCE = 200
@@ -58,11 +61,18 @@ export async function catchUp(
 }
 
 /** Those of the RIDs that are not cached here, or that the node has another and newer state of. */
-async function newerThere(node: Rid, rids: readonly Rid[], { client, store }: CatchUpOptions): Promise<readonly Rid[]> {
+async function newerThere(
+  node: Rid,
+  rids: readonly Rid[],
+  { client, store, ttl }: CatchUpOptions,
+): Promise<readonly Rid[]> {
   const { manifests } = await client.fetchManifests(node, { rids })
   const here = new Map((await store.readManifests(rids)).map((manifest) => [manifest.rid, manifest]))
   const asked = new Set(rids)
-  const newer = manifests.filter((manifest) => asked.has(manifest.rid) && isNewer(manifest, here.get(manifest.rid)))
+  const newer = manifests.filter(
+    (manifest) =>
+      asked.has(manifest.rid) && ttl?.hasExpired(manifest) !== true && isNewer(manifest, here.get(manifest.rid)),
+  )
   return [...new Set(newer.map(({ rid }) => rid))]
 }
 

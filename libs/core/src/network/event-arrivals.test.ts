@@ -64,4 +64,12 @@ describe('arrivalsOf', () => {
     expect(log.lines).toHaveLength(11)
     expect(log.lines.at(-1)?.fields).toEqual({ peer: peer.rid, count: 490 })
   })
+
+  it('takes a FORGET as it is, whatever state of the RID it tells with it', () => {
+    const bundle = testBundle('1')
+    const told = newEvent(bundle).replace('"event_type":"NEW"', '"event_type":"FORGET"')
+    expect(told).toContain('FORGET')
+    const arrivals = arrivalsOf(received(told), peer.rid, { self: us.rid, log: recordingLogger() })
+    expect(arrivals).toEqual([{ rid: bundle.manifest.rid, eventType: 'FORGET', source: peer.rid }])
+  })
 })

@@ -27,7 +27,10 @@ export function arrivalsOf(events: readonly Item<KoiEvent>[], source: Rid, rules
     const problem = item.error === undefined ? problemOf(item.ok.rid, source, rules) : item.error.message
     if (item.error === undefined && problem === undefined) {
       const { rid, event_type: eventType, manifest, contents } = item.ok
-      arrivals.push({ rid, eventType, manifest, contents, source })
+      // Some say with a FORGET what is to go: it all goes.
+      arrivals.push(
+        eventType === 'FORGET' ? { rid, eventType, source } : { rid, eventType, manifest, contents, source },
+      )
       continue
     }
     dropped += 1

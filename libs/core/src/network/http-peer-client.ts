@@ -54,6 +54,8 @@ type ReplyType<P extends EndpointPath> = (typeof ENDPOINTS)[P]['response']
 /** Calls other nodes over HTTP. Everything it rejects with is a `PeerError`. */
 export class HttpPeerClient implements PeerClient {
   readonly #options: HttpPeerClientOptions
+  /** Of a first contact whose profile came with a reply and is not worked off yet; it belongs to its RID for good. */
+  readonly #proven = new Map<Rid, string>()
 
   constructor(options: HttpPeerClientOptions) {
     this.#options = options
@@ -110,7 +112,7 @@ export class HttpPeerClient implements PeerClient {
     path: P,
     request: string,
   ): Promise<ReceivedPayloads[Reply<P>]> {
-    const { publicKey } = this.#addressOf(node)
+    const publicKey = this.#addressOf(node).publicKey ?? this.#proven.get(node)
     if (publicKey === undefined && path !== POLL_EVENTS_PATH && path !== FETCH_BUNDLES_PATH) {
       throw new PeerError('NO_ADDRESS', node, 'its public key is not known yet, so its reply could not be verified', {
         retryable: true,
@@ -121,7 +123,9 @@ export class HttpPeerClient implements PeerClient {
       const envelope = parseEnvelope(body)
       if (envelope.source_node !== node) throw new ProtocolError('source_node', `is ${envelope.source_node}`)
       const payload = parsePayload<PayloadType>(envelope.payload, ENDPOINTS[path].response)
-      authenticateEnvelope(envelope, publicKey ?? keyWithin(node, payload), this.#options.identity.rid)
+      const key = publicKey ?? keyWithin(node, payload)
+      authenticateEnvelope(envelope, key, this.#options.identity.rid)
+      if (publicKey === undefined && key !== undefined) this.#proven.set(node, key)
       return payload as ReceivedPayloads[Reply<P>]
     } catch (cause) {
       if (!(cause instanceof ProtocolError) && !(cause instanceof WireError)) throw unexpected(node, cause)

@@ -47,6 +47,11 @@ export class Poller {
     await Promise.allSettled(this.#polls.values())
   }
 
+  /** Resolves when no poll is on its way. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#polls.values())
+  }
+
   /** One round: all neighbours at the same time, but those that have not answered yet. @throws what the store throws */
   async pollAll(signal: AbortSignal): Promise<void> {
     const idle = this.#targets().filter((node) => !this.#polls.has(node))

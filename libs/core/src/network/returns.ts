@@ -6,6 +6,7 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../logger.ts'
 import { PeerList } from '../security/peer-list.ts'
 import type { LapsedTarget, NodeStore } from '../store/node-store.ts'
+import { underLease } from '../store/under-lease.ts'
 import type { AddressBook } from './address-book.ts'
 import { broadcast } from './delivery-attempt.ts'
 import type { BroadcastOptions } from './delivery-attempt.ts'
@@ -36,7 +37,6 @@ export interface ReturnsOptions extends BroadcastOptions {
 }
 
 const LEASE = 'returns'
-const LEASE_MS = 60_000
 const PROBES_AT_ONCE = 16
 const PAGE = 500
 
@@ -80,7 +80,7 @@ export class Returns {
     await Promise.all(this.#resuming)
   }
 
-  /** One round. @throws what the store throws */
+  /** One round. What another process that takes over meanwhile does twice harms nobody. @throws what the store throws */
   async look(signal: AbortSignal): Promise<void> {
     const { store, graph, addressOf, peers = PeerList.open } = this.#options
     const lapsed = await store.lapsedTargets()
@@ -88,21 +88,14 @@ export class Returns {
     for (const { target, resumed } of lapsed) if (!resumed) this.#away.add(target)
     for (const target of this.#probedAt.keys()) if (!this.#away.has(target)) this.#probedAt.delete(target)
     if (lapsed.length === 0) return
-    const lease = await store.takeLease(LEASE, this.#owner, LEASE_MS)
-    if (lease === undefined) return
-    // Another that takes over meanwhile does some of it twice, which harms nobody.
-    const renewal = setInterval(() => void store.takeLease(LEASE, this.#owner, LEASE_MS).catch(() => undefined), 20_000)
-    try {
+    await underLease(store, { name: LEASE, owner: this.#owner }, async () => {
       for (const { target, resumed } of lapsed) {
         const isKnown = graph.profile(target) !== undefined || addressOf(target) !== undefined
         if (!isKnown || !peers.has(target)) await store.dropDeliveries(target)
         else if (resumed) await this.#tellState(target, signal)
       }
       await this.#probe(lapsed, signal)
-    } finally {
-      clearInterval(renewal)
-      await store.releaseLease(lease)
-    }
+    })
   }
 
   /** Calls those that can be called and were not for a while. */

@@ -39,7 +39,8 @@ export async function joinNetwork(options: JoinOptions): Promise<readonly Promis
   if (proposals.length > 0) await store.accept(proposals)
   const contact = learnContact(options)
   const { ended } = await parts.lead.start((term) => lead(options, contact, term), signal)
-  return [parts.farewells.sayAll(signal), parts.returns.run(signal), contact.then(() => undefined), ended]
+  const expiring = parts.expiry === undefined ? [] : [parts.expiry.run(signal)]
+  return [parts.farewells.sayAll(signal), parts.returns.run(signal), contact.then(() => undefined), ended, ...expiring]
 }
 
 /** What one process does for all of them; whoever takes over begins anew. */

@@ -248,10 +248,11 @@ export class KoiNode {
     return () => this.#eventListeners.delete(listener)
   }
 
-  /** Resolves once nothing is left to be done now: inbox, catching up, deliveries, adapters. What waits for a retry does not count. */
+  /** Resolves once nothing is left to be done now: polls, catching up, inbox, deliveries, adapters. What waits for a retry does not count. */
   async idle(): Promise<void> {
     const { parts, store } = await this.#started()
     for (let quiet = 0; quiet < 2; quiet++) {
+      await parts.poller.idle()
       await parts.catchUps.idle()
       const { pending, nextDueAt } = await store.inboxState()
       if (pending > 0 && (nextDueAt === undefined || nextDueAt <= this.#steady())) {
@@ -305,6 +306,7 @@ export class KoiNode {
         firstContact: firstContactOf(this.#options),
         network: this.#options.network ?? {},
         peers: this.#peers,
+        ttlMs: this.#options.ttlMs,
         log,
         clock,
         steady,

@@ -50,6 +50,8 @@ export interface NodeOptions {
   readonly lanesAtOnce?: number | undefined
   /** `full` (default): acknowledged survives the loss of power. `normal`: it survives the end of the process. */
   readonly durability?: 'full' | 'normal' | undefined
+  /** Knowledge older than this goes, by the timestamp of its manifest, in milliseconds: our own everywhere, that of others here. Absent: none does. */
+  readonly ttlMs?: number | undefined
   readonly log?: Logger | undefined
   readonly clock?: Clock | undefined
   /** For tests: called at the named points of an event's way through the node, where it may end the process, throw or wait. */

@@ -6,7 +6,9 @@ import { adapterWithFaults, clientWithFaults } from '../fault-points.ts'
 import type { Faults } from '../fault-points.ts'
 import { NetworkGraph } from '../graph/network-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
+import { Expiry } from '../knowledge/expiry.ts'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
+import { TimeToLive } from '../knowledge/time-to-live.ts'
 import type { Logger } from '../logger.ts'
 import { addressBook } from '../network/address-book.ts'
 import type { BackoffOptions } from '../network/backoff.ts'
@@ -45,6 +47,7 @@ export interface NodeMaterial {
   readonly firstContact: { readonly url: string; readonly rid: Rid | undefined } | undefined
   readonly network: NetworkOptions
   readonly peers: PeerList
+  readonly ttlMs: number | undefined
   readonly log: Logger
   readonly clock: Clock
   /** What is waited by: see `steadyClock`. */
@@ -85,7 +88,8 @@ export function assembleNode(material: NodeMaterial) {
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
   const lead = new Lead({ store, log })
   const under = () => lead.lease
-  const catchUps = new CatchUps({ self, client, store, log, backoff, under })
+  const ttl = material.ttlMs === undefined ? undefined : new TimeToLive(material.ttlMs, clock, steady)
+  const catchUps = new CatchUps({ self, client, store, log, backoff, under, ttl })
   const resolver = new Resolver({ self, client, graph, store, peers, log, clock, signal })
   const { maxClockSkewMs } = network
   const pipeline = new Pipeline({
@@ -97,6 +101,7 @@ export function assembleNode(material: NodeMaterial) {
     log,
     clock,
     maxClockSkewMs,
+    ttl,
     peers,
     signal,
     maxAttempts,
@@ -132,6 +137,7 @@ export function assembleNode(material: NodeMaterial) {
     backoff,
   })
   const returns = new Returns({ ...outgoing, identity })
+  const expiry = ttl && new Expiry({ ttl, store, log, steady })
   const handshaker = new Handshaker({ client: direct, profileEvents, graph, store, log, clock: steady, backoff })
   const poller = new Poller({
     self,
@@ -163,6 +169,7 @@ export function assembleNode(material: NodeMaterial) {
     inbox,
     delivery,
     returns,
+    expiry,
     handshaker,
     poller,
     adapterRunner,

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { defineRidType, KOI_NET_EDGE, KOI_NET_NODE } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import { DomainExtension } from '../domain/domain-extension.ts'
@@ -64,9 +64,6 @@ const gone = (node: Rid, from: KoiNode) =>
     const cached = await from.store.listBundles({ types: [KOI_NET_NODE.name, KOI_NET_EDGE.name] })
     return !cached.some(({ rid, bundle }) => rid === node || bundle.contents.text.includes(node))
   })
-
-// Networks of three nodes on machines that do other things too.
-vi.setConfig({ testTimeout: 60_000 })
 
 afterEach(async () => {
   for (const node of running.splice(0).reverse()) await node.stop()
@@ -149,6 +146,31 @@ describe('a new key', () => {
     await fresh.publish(note('b', 'last'))
     await fresh.idle()
     await alike(fresh, back)
+  })
+
+  it('is told with all that was queued also to who heard from others before that the old one went', async () => {
+    const folder = mkdtempSync(join(root, 'case-'))
+    const { coordinator, consumer, producer, state, firstContact, again } = await network(folder)
+    const old = producer.identity.rid
+    const baseUrl = consumer.baseUrl
+    await consumer.stop()
+    await producer.forget(NoteRID.of('a'))
+    await producer.publish(note('b', 'while away'))
+    await producer.idle()
+    await producer.stop()
+    await rotateKey(state, undefined)
+    const first = await again()
+    await gone(old, coordinator)
+    await first.stop()
+    const back = await up(
+      new ConsumerNode(options('consumer', { firstContact, baseUrl, state: join(folder, 'consumer') })),
+    )
+    await gone(old, back)
+    const fresh = await again()
+    await subscribed(fresh, back)
+    await alike(fresh, back)
+    await gone(old, back)
+    expect((await notesOf(back)).map(([rid]) => rid)).toEqual(['b', 'c'].map((name) => NoteRID.of(name)))
   })
 
   it('that was interrupted between store and key is refused at the start, and finished by another call', async () => {

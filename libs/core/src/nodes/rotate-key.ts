@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, open, rename, rm } from 'node:fs/promises'
 import {
   asRid,
+  eventFromBundle,
   eventText,
   forgetEvent,
   isKeyOfNode,
@@ -87,11 +88,14 @@ async function changeStore(store: FileStore, { state, keyPassword, key, from, ol
   const neighbours = [...new Set([...graph.neighbors(), ...contacts])].filter(
     (node) => graph.profile(node)?.node_type === 'FULL' || contacts.includes(node),
   )
-  const goodbye = eventText(forgetEvent(from))
+  const own = (await store.read(from))?.bundle
+  // In front of each envelope: who heard from others that the node is gone would refuse the words of a stranger.
+  const introduction = own === undefined ? [] : [eventText(eventFromBundle('NEW', own))]
+  const signer = { from, key, introduction }
   const values = new Map<string, string>()
   for (const node of neighbours) {
-    const next = await signQueued(store, node, { from, key })
-    values.set(farewellKey(node, next), signed([goodbye], node, { from, key }))
+    const next = await signQueued(store, node, signer)
+    values.set(farewellKey(node, next), signed([eventText(forgetEvent(from))], node, signer))
   }
   // Left by an interruption: the store never was that node's.
   await rm(nextKey(state), { force: true })
@@ -117,10 +121,10 @@ async function signQueued(store: FileStore, target: Rid, signer: Signer): Promis
   }
 }
 
-type Signer = Pick<Change, 'from' | 'key'>
+type Signer = Pick<Change, 'from' | 'key'> & { readonly introduction: readonly string[] }
 
-function signed(eventTexts: readonly string[], target: Rid, { from, key }: Signer): string {
-  const payloadText = `{"type":"events_payload","events":[${eventTexts.join(',')}]}`
+function signed(eventTexts: readonly string[], target: Rid, { from, key, introduction }: Signer): string {
+  const payloadText = `{"type":"events_payload","events":[${[...introduction, ...eventTexts].join(',')}]}`
   return signEnvelope({ payloadText, source: from, target }, key)
 }
 

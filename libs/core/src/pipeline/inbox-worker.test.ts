@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { HandQueue } from '../../test/hand-queue.ts'
 import { testBundle, testIdentity, until } from '../../test/peers.ts'
 import { systemClock } from '../clock.ts'
+import { TransientError } from '../domain/handler-errors.ts'
 import { silentLogger } from '../logger.ts'
 import type { LaneLease, PendingArrival } from '../store/node-store.ts'
 import { NO_EMISSIONS, StoreError } from '../store/node-store.ts'
@@ -12,6 +13,7 @@ import type { InboxWorkerOptions } from './inbox-worker.ts'
 const opened: (() => Promise<unknown>)[] = []
 afterEach(async () => {
   vi.useRealTimers()
+  vi.restoreAllMocks()
   for (const close of opened.splice(0).reverse()) await close()
 })
 
@@ -19,14 +21,15 @@ async function setup(
   run: (lease: LaneLease, arrival: PendingArrival) => Promise<void>,
   change: Partial<InboxWorkerOptions> = {},
 ) {
-  const store = await openSqliteStore({ path: ':memory:' })
+  const { clock = systemClock } = change
+  const store = await openSqliteStore({ path: ':memory:', clock, steady: clock })
   opened.push(() => store.close())
   const worker = new InboxWorker({
     store,
     pipeline: { run: (lease, arrival) => run(lease, arrival).then(() => true) },
     owner: 'test',
     log: silentLogger,
-    clock: systemClock,
+    clock,
     concurrency: 4,
     maxAttempts: 3,
     backoffFactor: 1.5,
@@ -53,8 +56,10 @@ describe('the inbox worker', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
     let full = true
     let runs = 0
-    const { store, worker } = await setup((lease, { place }) => {
+    const attempts = new Set<number>()
+    const { store, worker } = await setup((lease, { place, attempts: failed }) => {
       runs += 1
+      attempts.add(failed)
       return full ? Promise.reject(new StoreError('FULL', 'no space')) : store.finish(lease, place, NO_EMISSIONS)
     })
     worker.start()
@@ -68,6 +73,47 @@ describe('the inbox worker', () => {
     vi.advanceTimersByTime(1_001)
     await turns(200)
     expect(await store.inboxState()).toMatchObject({ pending: 0, deadLetters: 0 })
+    // An outage is nothing that the knowledge did.
+    expect([...attempts]).toEqual([0])
+  })
+
+  it.each([
+    [2, 0, [800, 1_600, 3_200]],
+    [2, 1, [1_000, 2_000, 4_000]],
+    [10, 1, [1_000, 10_000, 100_000, 300_000, 300_000]],
+    [1, 0, [800, 800, 800]],
+  ])(
+    'waits between attempts by the factor %d, a fifth of it left to chance (%d)',
+    async (backoffFactor, random, waits) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+      vi.spyOn(Math, 'random').mockReturnValue(random)
+      let now = Date.UTC(2026, 0, 1)
+      const attempts: number[] = []
+      const run = (_: LaneLease, arrival: PendingArrival) => {
+        attempts.push(arrival.attempts)
+        return Promise.reject(new TransientError('busy'))
+      }
+      const { store, worker } = await setup(run, { clock: () => now, backoffFactor })
+      worker.start()
+      const waited: number[] = []
+      for (let wait = 0; waited.length < waits.length; now += wait) {
+        vi.advanceTimersByTime(5_001)
+        await turns(200)
+        wait = ((await store.inboxState()).nextDueAt ?? 0) - now
+        waited.push(wait)
+      }
+      expect(waited).toEqual(waits)
+      expect(attempts).toEqual(waits.map((_, attempt) => attempt))
+    },
+  )
+
+  it('waits for as long as the error asks', async () => {
+    const now = Date.UTC(2026, 0, 1)
+    const run = () => Promise.reject(new TransientError('busy', { delayMs: 77_000 }))
+    const { store, worker } = await setup(run, { clock: () => now })
+    worker.start()
+    await turns(200)
+    expect((await store.inboxState()).nextDueAt).toBe(now + 77_000)
   })
 
   it('looks when the queue says so, hands on what it may have no room for, and says when it has room again', async () => {

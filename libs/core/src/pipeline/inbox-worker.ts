@@ -1,6 +1,7 @@
 import { TransientError } from '../domain/handler-errors.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
+import { backoffMs, HANDLER_BACKOFF } from '../network/backoff.ts'
 import type { LaneLease, NodeStore, PendingArrival, TakenLane } from '../store/node-store.ts'
 import { LeaseLostError } from '../store/node-store.ts'
 import { storeQueue } from '../store/work-queue.ts'
@@ -23,8 +24,6 @@ export interface InboxWorkerOptions {
 }
 
 const LEASE_MS = 30_000
-const FIRST_RETRY_MS = 1_000
-const LONGEST_RETRY_MS = 300_000
 /** The sweep: work is found at latest after this long, should a wake-up be lost. */
 const SWEEP_MS = 5_000
 const OUTAGE_PAUSE_MS = 1_000
@@ -176,7 +175,7 @@ export class InboxWorker implements WorkTaker {
 
   /** Runs one arrival; answers what becomes of the lane. */
   async #run(lease: LaneLease, arrival: PendingArrival): Promise<'next' | 'waits' | 'given back'> {
-    const { store, pipeline, log, clock, maxAttempts } = this.#options
+    const { store, pipeline, log, clock, maxAttempts, backoffFactor } = this.#options
     try {
       return (await pipeline.run(lease, arrival)) ? 'next' : 'given back'
     } catch (error) {
@@ -188,16 +187,13 @@ export class InboxWorker implements WorkTaker {
       }
       if (!(error instanceof TransientError)) throw error
       const attempt = arrival.attempts + 1
-      const dueAt = Math.ceil(clock() + (error.delayMs ?? this.#backoff(attempt)))
+      const dueAt = Math.ceil(
+        clock() + (error.delayMs ?? backoffMs(attempt, { ...HANDLER_BACKOFF, factor: backoffFactor })),
+      )
       const fields = { rid: arrival.rid, peer: arrival.source }
       log.warn(`will be tried again (attempt ${attempt} of ${maxAttempts}): ${error.message}`, fields)
       await store.retryLater(lease, arrival.place, { error: error.message, dueAt, countAttempt: true })
       return 'waits'
     }
-  }
-
-  #backoff(attempt: number): number {
-    const delay = Math.min(FIRST_RETRY_MS * this.#options.backoffFactor ** (attempt - 1), LONGEST_RETRY_MS)
-    return delay * (0.75 + Math.random() / 2)
   }
 }

@@ -1,9 +1,10 @@
-import type { Bundle, Contents, EventType, Rid } from '@koi-mcp/protocol'
+import type { Bundle, Contents, EventType, Manifest, Rid } from '@koi-mcp/protocol'
 import { microsOf, parseTimestamp, ridTypeOf, sha256Contents } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import { PermanentError, TransientError } from '../domain/handler-errors.ts'
 import type { NetworkGraph } from '../graph/network-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
+import type { TimeToLive } from '../knowledge/time-to-live.ts'
 import type { Logger } from '../logger.ts'
 import type { PeerClient } from '../network/peer-client.ts'
 import type { PeerList } from '../security/peer-list.ts'
@@ -39,6 +40,8 @@ export interface PipelineOptions {
   readonly clock: Clock
   /** How far in the future what others tell may be dated (`network.max_clock_skew`); default a day. */
   readonly maxClockSkewMs?: number | undefined
+  /** What others tell is not taken when it is too old by then; absent: it never is. */
+  readonly ttl?: Pick<TimeToLive, 'hasExpired'> | undefined
   /** Nobody else is told of changes, whatever handlers add. */
   readonly peers?: PeerList | undefined
   readonly signal: AbortSignal
@@ -58,11 +61,14 @@ export interface AppliedKnowledge {
 
 /** What came through the phases before the cache. */
 type CacheableObject = KnowledgeObject & { readonly normalizedEventType: EventType }
+type Reached = Progress & { readonly kobj: CacheableObject }
 
 /** How far an arrival has come. */
 interface Progress {
   phase: ArrivalPhase
   kobj: KnowledgeObject
+  /** Of a FORGET: the one state that goes, because it expired. */
+  readonly expired?: Manifest | undefined
 }
 
 const DAY_MS = 24 * 3_600_000
@@ -89,7 +95,8 @@ export class Pipeline {
   async run(lease: LaneLease, arrival: PendingArrival): Promise<boolean> {
     const emitted = new EmissionCollector()
     const context = this.#context(arrival, emitted)
-    const at: Progress = { phase: arrival.phase, kobj: fromArrival(arrival) }
+    const expired = arrival.eventType === 'FORGET' ? arrival.manifest : undefined
+    const at: Progress = { phase: arrival.phase, kobj: fromArrival(arrival), expired }
     try {
       const overtaken = arrival.replayed === true && (await this.#isOvertaken(at))
       if (overtaken) this.#options.log.info('a dead letter was overtaken, nothing is left to do', { rid: arrival.rid })
@@ -109,7 +116,7 @@ export class Pipeline {
       return true
     }
     // The cache has changed, and whoever follows it is told: the failure is that of a handler here.
-    const owed = at.phase === 'network' ? this.#listed(at.kobj.rid, outputTargets(context, at.kobj)) : []
+    const owed = at.phase === 'network' ? this.#owed(at, outputTargets(context, at.kobj)) : []
     await store.deadLetter(lease, arrival.place, failure.message, emitted.take(), owed)
     return true
   }
@@ -134,14 +141,14 @@ export class Pipeline {
     // Nodes and edges are judged by those before them, whichever process of this node took them in.
     if (lease.lane === NETWORK_LANE) await graph.follow(store)
     if (at.phase === 'received') {
-      const reached = await this.#untilCache(at.kobj, context)
+      const reached = await this.#untilCache(at, context)
       if (reached === STOP_CHAIN) return undefined
       const emissions = emitted.take()
       if (emitted.deadLetter === undefined && this.#endsWithTheCache(lease, reached)) {
-        const settled = await this.#settle(lease, place, reached, context, emissions)
+        const settled = await this.#settle(lease, place, { ...at, kobj: reached }, context, emissions)
         if (settled !== undefined) return settled
       }
-      at.kobj = await this.#apply(lease, place, reached, emissions)
+      at.kobj = await this.#apply(lease, place, { ...at, kobj: reached }, emissions)
       at.phase = 'network'
     }
     const handlerEnded = (): void => emitted.keep()
@@ -151,7 +158,7 @@ export class Pipeline {
       const networked = await handlers.run(HandlerType.Network, at.kobj, context, handlerEnded)
       if (networked === STOP_CHAIN || emitted.deadLetter !== undefined) return undefined
       at.kobj = networked
-      const targets = this.#listed(networked.rid, networked.networkTargets)
+      const targets = this.#owed(at, networked.networkTargets)
       await store.announce(lease, place, targets, emitted.take())
       at.phase = 'final'
     }
@@ -175,39 +182,49 @@ export class Pipeline {
   async #settle(
     lease: LaneLease,
     place: number,
-    kobj: CacheableObject,
+    at: Reached,
     context: ProcessorContext,
     emissions: Emissions,
   ): Promise<Settled | undefined> {
     const { store, graph } = this.#options
-    const announcement = { targets: this.#listed(kobj.rid, outputTargets(context, kobj)), asOf: graph.asOf }
-    const settled = await store.settle(lease, place, changeOf(kobj), announcement, emissions)
-    if (settled !== undefined) this.#tell(kobj)
+    const announcement = { targets: this.#owed(at, outputTargets(context, at.kobj)), asOf: graph.asOf }
+    const settled = await store.settle(lease, place, changeOf(at.kobj), announcement, emissions)
+    if (settled !== undefined) this.#tell(at)
     return settled
   }
 
-  async #apply(lease: LaneLease, place: number, kobj: CacheableObject, emissions: Emissions): Promise<KnowledgeObject> {
+  async #apply(lease: LaneLease, place: number, at: Reached, emissions: Emissions): Promise<KnowledgeObject> {
+    const { kobj } = at
     const applied = await this.#options.store.apply(lease, place, changeOf(kobj), emissions)
-    this.#tell(kobj)
+    this.#tell(at)
     return { ...kobj, previous: kobj.normalizedEventType === 'UPDATE' ? applied.previous : undefined }
   }
 
-  #tell({ rid, normalizedEventType: eventType, source, contents }: CacheableObject): void {
-    this.#options.onApplied?.({ rid, eventType, source, contents })
+  #tell({ kobj: { rid, normalizedEventType: eventType, source, contents }, expired }: Reached): void {
+    // That it expired is this node's own word.
+    this.#options.onApplied?.({ rid, eventType, source: expired === undefined ? source : undefined, contents })
   }
 
   /** The phases before the cache; STOP_CHAIN also where nothing is to happen to it. */
-  async #untilCache(start: KnowledgeObject, context: ProcessorContext): Promise<CacheableObject | StopChain> {
-    const { log } = this.#options
+  async #untilCache(
+    { kobj: start, expired }: Progress,
+    context: ProcessorContext,
+  ): Promise<CacheableObject | StopChain> {
+    const { log, ttl } = this.#options
     let kobj = await this.#options.handlers.run(HandlerType.Rid, start, context)
     if (kobj === STOP_CHAIN) return STOP_CHAIN
     if (kobj.eventType === 'FORGET') {
       const cached = await this.#options.store.read(kobj.rid)
-      if (cached === undefined) return STOP_CHAIN
+      if (cached === undefined || (expired ?? cached.bundle.manifest).text !== cached.bundle.manifest.text)
+        return STOP_CHAIN
       kobj = { ...kobj, manifest: cached.bundle.manifest, contents: cached.bundle.contents }
     } else {
       const withManifest = await this.#withManifest(kobj)
       if (withManifest === undefined) return STOP_CHAIN
+      if (kobj.source !== undefined && ttl?.hasExpired(withManifest.manifest) === true) {
+        log.info('dropped: older than persistence.ttl', { rid: kobj.rid, peer: kobj.source })
+        return STOP_CHAIN
+      }
       kobj = await this.#options.handlers.run(HandlerType.Manifest, withManifest, context)
       if (kobj === STOP_CHAIN) return STOP_CHAIN
       let whole = await this.#withContents(kobj)
@@ -242,14 +259,15 @@ export class Pipeline {
     return `dated ${manifest.timestamp}, more than ${maxClockSkewMs / 1_000} s in the future (network.max_clock_skew)`
   }
 
-  /** Those of the targets that may be told of the RID. */
-  #listed(rid: Rid, targets: Iterable<Rid>): readonly Rid[] {
+  /** Those of the targets that are told: who may be told of the RID. What others told us and expired goes here alone. */
+  #owed({ kobj: { rid, source }, expired }: Progress, targets: Iterable<Rid>): readonly Rid[] {
+    if (expired !== undefined && source !== undefined) return []
     const type = ridTypeOf(rid)
     return [...targets].filter((target) => this.#options.peers?.allows(target, type) ?? true)
   }
 
-  async #withManifest(kobj: KnowledgeObject): Promise<KnowledgeObject | undefined> {
-    if (kobj.manifest !== undefined) return kobj
+  async #withManifest(kobj: KnowledgeObject): Promise<(KnowledgeObject & { readonly manifest: Manifest }) | undefined> {
+    if (kobj.manifest !== undefined) return { ...kobj, manifest: kobj.manifest }
     const manifest = kobj.source && (await this.#sources.manifest(kobj.source, kobj.rid))
     return manifest && { ...kobj, manifest }
   }
@@ -289,7 +307,8 @@ function isToBeTriedAgain(error: unknown, { attempt, maxAttempts, signal }: Proc
 }
 
 function fromArrival(arrival: PendingArrival): KnowledgeObject {
-  const { rid, manifest, contents, eventType, source, applied } = arrival
+  const { rid, contents, eventType, source, applied } = arrival
+  const manifest = eventType === 'FORGET' ? undefined : arrival.manifest
   const base = { rid, manifest, contents, eventType, source, networkTargets: new Set<Rid>() }
   if (applied === undefined) return base
   const { normalizedEventType, previous } = applied

@@ -207,6 +207,7 @@ export const NETWORK_LANE = 'koi-net'
 export interface NewArrival {
   readonly rid: Rid
   readonly eventType?: EventType | undefined
+  /** With a FORGET, which only this node itself does: that state alone is forgotten, because it expired; where `source` told it, here alone. */
   readonly manifest?: Manifest | undefined
   readonly contents?: Contents | undefined
   readonly source?: Rid | undefined

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { asRid, contentsOf, generateBundle } from '@koi-mcp/protocol'
 import { NO_EMISSIONS } from './node-store.ts'
 import type { NewArrival, NodeStore } from './node-store.ts'
@@ -203,6 +203,9 @@ describe('openSqliteStore', () => {
   })
 
   describe('commits', () => {
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }))
+    afterEach(() => void vi.useRealTimers())
+
     it('are shared by the steps asked for in one turn', async () => {
       const commits: number[] = []
       const store = await open({ onCommit: ({ steps }) => commits.push(steps) })

@@ -82,6 +82,14 @@ describe('loadSettings', () => {
     expect([network.max_retries, network.backoff_factor]).toEqual([5, 2])
   })
 
+  it('keeps knowledge for as long as persistence.ttl says, or for ever', () => {
+    const ttlOf = (text: string) => load({ env: { KOI_MCP_PERSISTENCE__TTL: text } }).persistence.ttl
+    expect([ttlOf('60'), ttlOf('null'), load({}).persistence.ttl]).toEqual([60, undefined, undefined])
+    expect(problemsOf({ env: { KOI_MCP_PERSISTENCE__TTL: '0' } })).toEqual([
+      '  persistence.ttl (KOI_MCP_PERSISTENCE__TTL) must be a number of seconds from 1 to 3153600000 (a hundred years), or null. Example: 2592000',
+    ])
+  })
+
   it('finds the file by --config, then KOI_MCP_CONFIG, then the default place where it exists', () => {
     const files = {
       '/cli.json': '{"node": {"name": "cli"}}',

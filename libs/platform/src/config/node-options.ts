@@ -14,6 +14,7 @@ export function nodeOptions(
     state: persistence.storage_path,
     durability: persistence.durability,
     privateKeyFile: node.private_key_file,
+    ttlMs: persistence.ttl === undefined ? undefined : persistence.ttl * 1000,
     keyPassword: node.private_key_password,
     domains: domains.filter(({ name }) => settings.domains[name]?.enabled !== false),
     firstContact: network.first_contact,

@@ -160,10 +160,10 @@ export class PersistenceSettings {
   @Must('be the path of a folder', isText)
   storage_path = '.koi/storage'
 
-  /** Seconds after which knowledge goes. */
-  @Setting('number', 'null')
+  /** Seconds after which knowledge goes, by the timestamp of its manifest: our own everywhere, that of others here. Absent or null: it stays. */
+  @Setting('number', '2592000')
   @IsOptional()
-  @Must('be null: a time to live is not in this release yet', () => false)
+  @Must('be a number of seconds from 1 to 3153600000 (a hundred years), or null', isNumber(1, 3_153_600_000))
   ttl?: number
 
   /** `full`: what is acknowledged survives a loss of power. `normal`: it survives the end of the process. */

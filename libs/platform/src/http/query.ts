@@ -42,7 +42,7 @@ export function checkedRid(text: string, name: string): Rid {
 export function numberOf(query: Query, name: string, fallback: number, most = MAX_PAGE): number {
   const text = textOf(query, name)
   if (text === undefined) return fallback
-  if (!/^\d{1,9}$/.test(text) || Number(text) > most) throw invalid(name, `must be a whole number from 0 to ${most}`)
+  if (!/^\d{1,16}$/.test(text) || Number(text) > most) throw invalid(name, `must be a whole number from 0 to ${most}`)
   return Number(text)
 }
 

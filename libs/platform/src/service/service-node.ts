@@ -13,7 +13,16 @@ export interface ServiceNode extends Carried {
   readonly identity: Pick<NodeIdentity, 'rid' | 'name' | 'profile'>
   readonly knowledge: KnowledgeReader
   readonly graph: NodeGraph
-  readonly store: Pick<NodeStore, 'inboxState' | 'outboxState' | 'lapsedTargets' | 'lastChange'>
+  readonly store: Pick<
+    NodeStore,
+    | 'inboxState'
+    | 'outboxState'
+    | 'lapsedTargets'
+    | 'lastChange'
+    | 'listDeadLetters'
+    | 'replayDeadLetter'
+    | 'dropDeadLetter'
+  >
   readonly queue: Pick<WorkQueue, 'state'>
   onEvent(listener: (event: NodeHappening) => void): () => void
   /** Writes key and store into an empty folder of this user's own. */

@@ -5,7 +5,7 @@ import type { Actor, Scheduler } from './scheduler.ts'
 /** Called when a step was made: its name, arguments and result. */
 export type StepListener = (name: string, args: readonly unknown[], result: unknown) => void
 
-const UNDER_A_LEASE = new Set([
+export const UNDER_A_LEASE = new Set([
   'nextArrival',
   'apply',
   'announce',
@@ -19,10 +19,10 @@ const UNDER_A_LEASE = new Set([
 ])
 
 /** Looks for work: where they find none, failing behind them is failing before them. */
-const LOOKS = new Set(['takeLanes', 'dueTargets', 'takeDeliveries'])
+export const LOOKS = new Set(['takeLanes', 'dueTargets', 'takeDeliveries'])
 
-const outage = () => new StoreError('UNAVAILABLE', 'the store is away')
-const lost = () => new LeaseLostError('the lease is lost')
+export const outage = () => new StoreError('UNAVAILABLE', 'the store is away')
+export const lost = () => new LeaseLostError('the lease is lost')
 
 /**
  * The store as one process of a node sees it: each call pauses before and behind the real one, where the scheduler may let others go first, fail the
@@ -48,6 +48,6 @@ export function gatedStore(store: NodeStore, actor: Actor, scheduler: Scheduler,
   })
 }
 
-function hasFound(result: unknown): boolean {
+export function hasFound(result: unknown): boolean {
   return Array.isArray(result) ? result.length > 0 : result !== undefined
 }

@@ -1,15 +1,18 @@
-import { InboxWorker, NetworkGraph, PeerError, Pipeline, silentLogger, TransientError } from '@koi-mcp/core'
+import { NetworkGraph, PeerError } from '@koi-mcp/core'
 import type { Accepted, NewArrival, NodeStore, StoredBundle } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
+import { graphSeen } from './check-history.ts'
+import type { GraphSeen } from './check-history.ts'
 import { gatedStore } from './gated-store.ts'
 import type { Outcome } from './in-order.ts'
+import { NodeProcess } from './node-process.ts'
 import { arrivalsOf } from './plan.ts'
 import type { Envelope, Plan } from './plan.ts'
 import { Recording } from './recording.ts'
 import { Actor, Scheduler } from './scheduler.ts'
 import { servedBy } from './served.ts'
 import type { FetchClient } from './served.ts'
-import { BEGINNING, firstBundles, handlersOf, SELF, NAMES } from './world.ts'
+import { BEGINNING, firstBundles, SELF, NAMES } from './world.ts'
 
 /** A process of the node. */
 interface Process {
@@ -24,19 +27,15 @@ export interface Answered {
   readonly answers: readonly Accepted[]
 }
 
-export interface Played extends Outcome {
+export interface Played extends Omit<Outcome, 'graph'> {
   readonly first: readonly StoredBundle[]
   readonly answered: readonly Answered[]
   /** Event texts in the order in which each node received them. */
   readonly received: ReadonlyMap<Rid, readonly string[]>
-  readonly graphs: readonly NetworkGraph[]
+  readonly graphs: readonly GraphSeen[]
 }
 
 const PROCESSES = 2
-const DELIVERY_LEASE_MS = 60_000
-const SWEEP_MS = 5_000
-/** No arrival is given up for faults: they end. */
-const MAX_ATTEMPTS = 1_000
 
 /** Several processes of one node over one store, what they are sent, and what they send. */
 export class History {
@@ -74,8 +73,7 @@ export class History {
       first,
       cache: new Map((await store.listBundles()).map((stored) => [stored.rid, stored])),
       changes: await store.changesAfter(before, 10_000),
-      graph: graphs[0]!,
-      graphs,
+      graphs: graphs.map(graphSeen),
       recording: this.#recording,
       answered: this.#answered,
       received: this.#received,
@@ -93,35 +91,18 @@ export class History {
     const { scheduler } = this
     const store = gatedStore(this.#store, actor, scheduler, (...step) => this.#recording.note(...step))
     const graph = new NetworkGraph(SELF.rid)
-    const process = { actor, store, graph }
-    this.#processes.push(process)
-    const pipeline = new Pipeline({
-      handlers: handlersOf(this.#plan.authority, (phase) => this.#pause(actor, `handler ${phase}`, transient)),
+    this.#processes.push({ actor, store, graph })
+    const process = new NodeProcess({
+      name: actor.name,
       store,
       graph,
-      identity: SELF,
+      authority: this.#plan.authority,
       client: this.#gatedClient(actor),
-      log: silentLogger,
-      clock: Date.now,
-      signal: new AbortController().signal,
-      maxAttempts: MAX_ATTEMPTS,
+      pause: (point, failure) => this.#pause(actor, point, failure),
+      receive: (target, texts) => this.#received.set(target, [...(this.#received.get(target) ?? []), ...texts]),
+      retryMs: 400,
     })
-    const worker = new InboxWorker({
-      store,
-      pipeline,
-      owner: actor.name,
-      log: silentLogger,
-      clock: Date.now,
-      concurrency: 2,
-      maxAttempts: MAX_ATTEMPTS,
-      backoffFactor: 1.5,
-    })
-    void scheduler
-      .inside(() => graph.load(this.#store))
-      .then(() => {
-        worker.start()
-        return this.#deliver(process)
-      })
+    void scheduler.inside(() => graph.load(this.#store)).then(() => process.start())
   }
 
   #pause(actor: Actor, point: string, outage: () => Error): Promise<void> {
@@ -168,43 +149,10 @@ export class History {
       }
     }
   }
-
-  /** Sends what is queued, for as long as the process lives. */
-  async #deliver({ actor, store }: Process): Promise<void> {
-    let wake = (): void => undefined
-    store.onWake(({ outbox }) => {
-      if (outbox) wake()
-    })
-    while (actor.alive) {
-      const woken = new Promise<void>((resolve) => (wake = resolve))
-      try {
-        for (const { target } of await store.dueTargets(10)) await this.#deliverTo(target, actor, store)
-      } catch {
-        // The store is away, or the lease is lost; the batch is due again when it has run out.
-      }
-      await Promise.race([woken, new Promise((resolve) => setTimeout(resolve, SWEEP_MS))])
-    }
-  }
-
-  async #deliverTo(target: Rid, actor: Actor, store: NodeStore): Promise<void> {
-    const batch = await store.takeDeliveries(target, { owner: actor.name, leaseMs: DELIVERY_LEASE_MS, limit: 3 })
-    if (batch === undefined) return
-    try {
-      await this.#pause(actor, 'before post', unreachable)
-      this.#received.set(target, [...(this.#received.get(target) ?? []), ...batch.eventTexts])
-      await this.#pause(actor, 'after post', unreachable)
-    } catch (error) {
-      return store.deliveriesFailed(batch, { error: String(error), dueAt: Date.now() + 1_000 })
-    }
-    await store.deliveriesDone(batch)
-  }
 }
 
-const transient = () => new TransientError('not now', { delayMs: 400 })
-const unreachable = () => new Error('nobody answers')
-
 /** Puts into the cache what is there when the history begins. */
-async function begin(store: NodeStore): Promise<readonly StoredBundle[]> {
+export async function begin(store: NodeStore): Promise<readonly StoredBundle[]> {
   const bundles = firstBundles()
   const nothing = { arrivals: [], sends: [] }
   const { places } = await store.accept(bundles.map(({ rid, bundle, origin }) => ({ rid, ...bundle, source: origin })))

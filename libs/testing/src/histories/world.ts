@@ -19,8 +19,6 @@ import {
   KOI_NET_NODE,
   nodeProfileContents,
   nodeRid,
-  publicKeyOf,
-  publicKeyToDerBase64,
 } from '@koi-mcp/protocol'
 import type { Bundle, EdgeProfile, NodeProfile, Rid } from '@koi-mcp/protocol'
 
@@ -36,10 +34,21 @@ const PROVIDED = [NOTE.name, DIGEST.name, KOI_NET_NODE.name, KOI_NET_EDGE.name]
 /** Sets of types that edges are made for; the last one holds a type that nobody provides. */
 const EDGE_TYPES = [[NOTE.name], [DIGEST.name, NOTE.name], [NOTE.name, 'orn:test.unheard-of']]
 
-const keys = new Map(NAMES.map((name) => [name, publicKeyToDerBase64(publicKeyOf(generateKeyPair().privateKey))]))
+/** The same in every process that plays a history; nobody has the private ones. */
+const PREFIX = 'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE'
+const KEYS: Readonly<Record<Name, string>> = {
+  self: '6Qam1vo5tYBelQ37pRP3xbWog24qitiOLZ9y3OOjnAar5gO2MA1xg8lXz3/FwQd+5olMKURGTlC6Q48nZDNJtQ==',
+  alice: 'HnKiM53+wKYpvhzaClOCdKTPExcksiSvD9mdzrbTrPLnCljNnHQfIt9XDJEQxVsbBvJX8aMhk3HZkx9bdKgpFw==',
+  bob: 'ruS52UNmEt0pDNnGQHsIRu8N0oKNI7UPbS4EiYzMDYDcfGu0Z6Bcp4w44ddUs0HkeqjUWo0INcJB2KR8VkYj/Q==',
+  carol: 'ticZzUJ5+yTwjO7WqThc5drQE96GX/QSExFtmwpRKXh/zJDsFVbGLbhCwCnvNDNIq+KZui5gUVIPEGy2X+eXPw==',
+}
 
 export function ridOf(name: Name): Rid {
-  return nodeRid(name, keys.get(name)!)
+  return nodeRid(name, publicKeyOfName(name))
+}
+
+function publicKeyOfName(name: Name): string {
+  return PREFIX + KEYS[name]
 }
 
 /** When, in seconds since the beginning. */
@@ -49,7 +58,12 @@ function at(second: number): string {
 
 function profileOf(name: Name, version = 0): NodeProfile {
   const base_url = `http://${name}.example/v${version}/koi-net`
-  return { base_url, node_type: 'FULL', provides: { event: PROVIDED, state: PROVIDED }, public_key: keys.get(name)! }
+  return {
+    base_url,
+    node_type: 'FULL',
+    provides: { event: PROVIDED, state: PROVIDED },
+    public_key: publicKeyOfName(name),
+  }
 }
 
 export const SELF: NodeIdentity = {

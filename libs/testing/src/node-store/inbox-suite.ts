@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { NO_EMISSIONS } from '@koi-mcp/core'
 import { contentsOf, compareTimestamps, parseTimestamp } from '@koi-mcp/protocol'
 import { arrivalOf, bundleOf, dataset, PEER, START } from './store-under-test.ts'
 import type { StoreUnderTest } from './store-under-test.ts'
@@ -34,6 +35,22 @@ export function describeInbox(test: StoreUnderTest): void {
       expect(arrival.eventType).toBeUndefined()
       expect(arrival.manifest).toBeUndefined()
       expect(arrival.contents).toBeUndefined()
+    })
+
+    it('keeps with a FORGET the state that is to go', async () => {
+      const { manifest } = bundleOf(dataset('a'))
+      const forget = { rid: dataset('a'), eventType: 'FORGET', manifest } as const
+      const named = await test.store.takeLease('expiry', 'worker', 1000)
+      const once = { key: 'a', until: START + 1000 }
+      await test.store.accept([forget, { ...forget, source: PEER }], once, named)
+      expect((await test.store.accept([forget], once, named)).repeated).toBe(true)
+      const lease = await test.lease()
+      const own = await test.next(lease)
+      expect(own).toMatchObject({ eventType: 'FORGET', manifest })
+      await test.store.apply(lease, own.place, { kind: 'forget' }, NO_EMISSIONS)
+      expect(await test.next(lease)).toMatchObject({ phase: 'network', manifest })
+      await test.store.finish(lease, own.place, NO_EMISSIONS)
+      expect(await test.next(lease)).toMatchObject({ eventType: 'FORGET', manifest, source: PEER })
     })
 
     it('accepts nothing at all', async () => {

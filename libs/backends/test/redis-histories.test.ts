@@ -1,0 +1,18 @@
+import { describe } from 'vitest'
+import { describeHistoriesOnServers } from '@koi-mcp/testing'
+import { openRedisStore } from '../src/index.ts'
+import { testNamespaces, url } from './test-namespaces.ts'
+
+const { HISTORIES_ON_SERVERS = '300', HISTORIES_SEED } = process.env
+
+describe.skipIf(url === '')('with a server', () => {
+  const namespaces = testNamespaces()
+  describeHistoriesOnServers('Redis', {
+    open: (namespace) => openRedisStore({ url, namespace }),
+    namespace: () => Promise.resolve(namespaces()),
+    program: new URL('history-worker.ts', import.meta.url).pathname,
+    args: ['redis', url],
+    runs: Number(HISTORIES_ON_SERVERS),
+    seed: HISTORIES_SEED === undefined ? undefined : Number(HISTORIES_SEED),
+  })
+})

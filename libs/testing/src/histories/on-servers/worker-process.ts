@@ -1,0 +1,60 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import type { AnswerMessage, CallMessage, Calls } from './calls.ts'
+
+interface Asked {
+  readonly resolve: (result: never) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A worker process as the test holds it. */
+export class WorkerProcess {
+  readonly #child: ChildProcess
+  readonly #asked = new Map<number, Asked>()
+  readonly #died: Promise<void>
+  #isAlive = true
+  #asks = 0
+
+  /** `program` calls `serveHistories`. */
+  constructor(program: string, args: readonly string[]) {
+    this.#child = fork(program, args, { execArgv: ['--conditions=@koi-mcp/source'], stdio: 'inherit' })
+    this.#child.on('message', (message) => {
+      const { id, result, error } = message as AnswerMessage
+      const asked = this.#asked.get(id)
+      this.#asked.delete(id)
+      if (error === undefined) asked?.resolve(result as never)
+      else asked?.reject(new Error(error))
+    })
+    this.#died = new Promise((resolve) =>
+      this.#child.once('exit', () => {
+        this.#isAlive = false
+        for (const { reject } of this.#asked.values()) reject(new Error('the process was killed'))
+        this.#asked.clear()
+        resolve()
+      }),
+    )
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive
+  }
+
+  /** Resolves when the process has ended. */
+  get died(): Promise<void> {
+    return this.#died
+  }
+
+  call<Name extends keyof Calls>(call: Name, ...[argument]: Parameters<Calls[Name]>): ReturnType<Calls[Name]> {
+    const id = ++this.#asks
+    return new Promise((resolve, reject) => {
+      if (!this.#isAlive) return reject(new Error('the process was killed'))
+      this.#asked.set(id, { resolve, reject })
+      this.#child.send({ id, call, argument } satisfies CallMessage, (error) => error && reject(error))
+    }) as ReturnType<Calls[Name]>
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#died
+  }
+}
