@@ -14,6 +14,7 @@ import {
   PEER,
   START,
 } from './node-store/store-under-test.ts'
+import { describeShares } from './shares-suite.ts'
 
 /** What the suite needs of an implementation that several processes share. */
 export interface ReplicaSubject {
@@ -472,6 +473,18 @@ export function describeReplicas(name: string, subject: ReplicaSubject): void {
       expect(await other.takeLease('work', 'other', LEASE_MS)).toBeDefined()
       const late = sleep(50_000, 'nothing was heard', { ref: false })
       expect(await Promise.race([heard, late])).toEqual({ changes: true, inbox: true, outbox: true })
+    })
+
+    describeShares({
+      get stores() {
+        return stores
+      },
+      get now() {
+        return now
+      },
+      set now(to) {
+        now = to
+      },
     })
   })
 }

@@ -9,6 +9,8 @@ import { asRid, contentsOf, defineRidType, edgeRid, nodeNameOf } from '@koi-mcp/
 import type { Rid } from '@koi-mcp/protocol'
 import { DomainExtension } from '../domain/domain-extension.ts'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
+import { LeaseLostError } from '../store/node-store.ts'
+import { openSqliteStore } from '../store/sqlite-store.ts'
 import { ConsumerNode } from './consumer-node.ts'
 import { CoordinatorNode } from './coordinator-node.ts'
 import type { KoiNode } from './koi-node.ts'
@@ -272,6 +274,34 @@ describe('publishing', () => {
     expect(again).toEqual({ rid, place: first.place })
     await producer.idle()
     expect(await textOf(producer, rid)()).toBe('{"n":1}')
+  })
+
+  it('publishes and forgets nothing under a lease that another holds', async () => {
+    const producer = await up(new ProducerNode(options('producer')))
+    const rid = NoteRID.of('x')
+    const under = await producer.store.takeLease('work', 'one', 60_000)
+    await producer.publish({ rid, contents: { n: 1 } }, { under })
+    await producer.store.releaseLease(under!)
+    const next = await producer.store.takeLease('work', 'two', 60_000)
+    await expect(producer.publish({ rid, contents: { n: 2 } }, { under })).rejects.toThrow(LeaseLostError)
+    await expect(producer.forget(rid, { under })).rejects.toThrow(LeaseLostError)
+    await producer.idle()
+    expect(await textOf(producer, rid)()).toBe('{"n":1}')
+    await producer.forget(rid, { under: next })
+    await producer.idle()
+    expect(await textOf(producer, rid)()).toBeUndefined()
+  })
+
+  it('divides its work among its processes where they share a store, and has it all where they cannot', async () => {
+    const alone = await up(new ProducerNode(options('producer')))
+    expect(alone.divide('work').alone).toBe(true)
+    const privateKeyFile = join(await folder(), 'private.pem')
+    const openStore = () => openSqliteStore({ path: ':memory:' })
+    const shared = await up(new ProducerNode(options('producer', { privateKeyFile, openStore })))
+    const [one, two] = [shared.divide('work'), shared.divide('work')]
+    for (const shares of [one, two]) await shares.start({ onGained: () => {}, onLost: () => Promise.resolve() })
+    expect([one.held.length > 0, two.held.length, one.alone]).toEqual([true, 0, false])
+    await Promise.all([one.stop(), two.stop()])
   })
 
   it('keeps the text of contents given as text', async () => {

@@ -23,7 +23,10 @@ import type { KnowledgeProcessor } from '../pipeline/handler.ts'
 import { registerDefaultHandlers } from '../pipeline/handlers/default-handlers.ts'
 import { Subscriptions } from '../pipeline/subscriptions.ts'
 import { PeerList } from '../security/peer-list.ts'
-import type { NewArrival, NodeStore } from '../store/node-store.ts'
+import type { Shares } from '../sources/share.ts'
+import { SourceShares } from '../sources/source-shares.ts'
+import { WholeSource } from '../sources/whole-source.ts'
+import type { NamedLease, NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
 import { storeQueue } from '../store/work-queue.ts'
 import type { WorkQueue } from '../store/work-queue.ts'
@@ -43,6 +46,13 @@ import type { Publishable } from './publishing.ts'
 export interface Published {
   readonly rid: Rid
   readonly place: number
+}
+
+export interface PublishOptions {
+  /** Anything published under the same one within a day is this. */
+  readonly idempotencyKey?: string | undefined
+  /** Nothing is published once this lease has passed to another process, or has run out. */
+  readonly under?: NamedLease | undefined
 }
 
 interface Running {
@@ -165,19 +175,32 @@ export class KoiNode {
   /**
    * Publishes own knowledge. When this resolves it is durable, and will be cached, and announced to every subscriber, whatever happens to this
    * process. The same `idempotencyKey` again within a day changes nothing. Starts the node if it was not started.
-   * @throws PublishError or SchemaError with every problem of the input
+   * @throws PublishError or SchemaError with every problem of the input; LeaseLostError where the lease `under` is not held any more
    */
-  async publish(input: Publishable, options: { readonly idempotencyKey?: string } = {}): Promise<Published> {
+  async publish(input: Publishable, options: PublishOptions = {}): Promise<Published> {
     const { store } = await this.#started()
     const { rid, contents } = toKnowledge(this.registry.schemas, input)
-    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options.idempotencyKey)
+    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options)
     return { rid, place }
   }
 
-  /** Forgets own knowledge, here and at every subscriber. @throws PublishError for no RID, and for nodes and edges */
-  async forget(rid: string): Promise<void> {
+  /**
+   * Forgets own knowledge, here and at every subscriber.
+   * @throws PublishError for no RID, and for nodes and edges; LeaseLostError as `publish`
+   */
+  async forget(rid: string, options: Pick<PublishOptions, 'under'> = {}): Promise<void> {
     const { store } = await this.#started()
-    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, undefined)
+    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, options)
+  }
+
+  /**
+   * Divides what this node does by itself, such as the work of a source, among its processes: see `Shares`. `work` names it, the same in all of them.
+   * To be called on a node that is started; whoever starts the shares stops them before the node.
+   */
+  divide(work: string): Shares {
+    const { store } = this.#run()
+    if (this.#options.openStore === undefined) return new WholeSource()
+    return new SourceShares({ store, source: work, log: this.#log })
   }
 
   /**
@@ -352,12 +375,12 @@ export class KoiNode {
     })
   }
 
-  async #accept(store: NodeStore, arrival: NewArrival, idempotencyKey: string | undefined): Promise<number> {
+  async #accept(store: NodeStore, arrival: NewArrival, { idempotencyKey, under }: PublishOptions): Promise<number> {
     const once =
       idempotencyKey === undefined
         ? undefined
         : { key: `publish/${idempotencyKey}`, until: this.#steady() + PUBLISH_KEY_MS }
-    const { places } = await store.accept([arrival], once)
+    const { places } = await store.accept([arrival], once, under)
     return places[0] ?? 0
   }
 

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Logger } from '@koi-mcp/core'
+import type { Logger, Share } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
 import { DataSchemaRID, datasetRid, ridPrefix } from '../rid-types.ts'
 import { datasetOfFile } from './dataset-of-file.ts'
@@ -9,7 +9,7 @@ import { formatOf } from './file-format.ts'
 import type { FileLedger } from './file-ledger.ts'
 import { findFile, isMissing, isSame } from './found-file.ts'
 import type { FoundFile } from './found-file.ts'
-import type { Publisher } from './folder-source.ts'
+import type { Publisher } from './publisher.ts'
 import { profileTable } from './profile-table.ts'
 import type { TableEngine } from './table-engine.ts'
 import { TableError } from './table-error.ts'
@@ -20,7 +20,8 @@ export interface FileCataloguerOptions {
   readonly engine: TableEngine
   readonly ledger: FileLedger
   readonly log: Logger
-  readonly signal: AbortSignal
+  /** Whether nobody else publishes datasets of this source: whoever sees all of them forgets schemas that none has any more. */
+  readonly alone: boolean
 }
 
 /** Brings what is published of one file in line with the file. */
@@ -32,30 +33,32 @@ export class FileCataloguer {
     this.#options = options
   }
 
-  /** Never rejects. `changing`: the file changed while it was read; look again once it rests. */
-  async catalogue(path: string): Promise<'done' | 'changing'> {
-    const { place, ledger, log, signal } = this.#options
+  /** Never rejects; ends with the share. `changing`: the file changed while it was read; look again once it rests. */
+  async catalogue(path: string, share: Share): Promise<'done' | 'changing'> {
+    const { place, ledger, log } = this.#options
     try {
       const file = await findFile(place.root, path)
       const before = ledger.outcome(path)
       if (file === undefined) {
         // With the whole folder gone, such as a disk that is not mounted, nothing is known of its files.
         if (!(await isThere(place.root))) return 'done'
-        await this.#forget(path)
+        await this.#forget(path, share)
         ledger.remove(path)
       } else if (before === undefined || before.retry === true || !isSame(before, file)) {
-        return await this.#read(file)
+        return await this.#read(file, share)
       }
     } catch (error) {
       // The next look through the folder tries again.
-      if (!signal.aborted) log.error(`cannot publish what is known of ${path}: ${messageOf(error)}`, { path, error })
+      if (!share.signal.aborted)
+        log.error(`cannot publish what is known of ${path}: ${messageOf(error)}`, { path, error })
     }
     return 'done'
   }
 
-  async #read(file: FoundFile): Promise<'done' | 'changing'> {
-    const { place, engine, ledger, signal } = this.#options
+  async #read(file: FoundFile, share: Share): Promise<'done' | 'changing'> {
+    const { place, engine, ledger } = this.#options
     const { path } = file
+    const { signal } = share
     const format = formatOf(path)
     if (format === undefined) return 'done'
     ledger.track(path)
@@ -66,61 +69,66 @@ export class FileCataloguer {
     } catch (error) {
       signal.throwIfAborted()
       if (await this.#hasChanged(file)) return 'changing'
-      await this.#failed(file, error)
+      await this.#failed(file, error, share)
       return 'done'
     }
     if (await this.#hasChanged(file)) return 'changing'
-    await this.#publish(file, knowledge)
+    await this.#publish(file, knowledge, share)
     return 'done'
   }
 
-  async #publish({ path, bytes, modified }: FoundFile, { dataset, schema, schemaRid }: FileKnowledge): Promise<void> {
+  async #publish(file: FoundFile, { dataset, schema, schemaRid }: FileKnowledge, share: Share): Promise<void> {
     const { place, publisher, ledger } = this.#options
+    const { path, bytes, modified } = file
+    const publish = (rid: Rid, contents: object): Promise<unknown> =>
+      share.write((under) => publisher.publish({ rid, contents }, { under }))
     const unused = ledger.outcome(path)?.schema
+    // Of one that was in use here before and is not now, others may have thought that nobody uses it.
+    const known = ledger.keeps(schemaRid) && this.#publishedSchemas.has(schemaRid)
     ledger.useSchema(schemaRid)
     try {
-      if (!this.#publishedSchemas.has(schemaRid)) await publisher.publish({ rid: schemaRid, contents: schema })
+      if (!known) await publish(schemaRid, schema)
       this.#publishedSchemas.add(schemaRid)
-      await publisher.publish({ rid: datasetRid(place.source, path), contents: dataset })
+      await publish(datasetRid(place.source, path), dataset)
     } catch (error) {
       ledger.releaseSchema(schemaRid)
       throw error
     }
     ledger.settle(path, { bytes, modified, schema: schemaRid })
-    await this.#forgetUnused(unused)
+    await this.#forgetUnused(unused, share)
   }
 
   /** What was a table and is none any more is forgotten; what only cannot be read now stands as it is. */
-  async #failed({ path, bytes, modified }: FoundFile, error: unknown): Promise<void> {
+  async #failed({ path, bytes, modified }: FoundFile, error: unknown, share: Share): Promise<void> {
     const { ledger, log } = this.#options
     const noTable = error instanceof TableError && error.code === 'no_table'
     const before = ledger.outcome(path)
     const schema = noTable ? undefined : before?.schema
-    if (noTable) await this.#forget(path)
+    if (noTable) await this.#forget(path, share)
     else if (schema !== undefined) ledger.useSchema(schema)
     const failure = error instanceof TableError ? error.message : `cannot be read: ${messageOf(error)}`
     ledger.settle(path, { bytes, modified, failure, schema, retry: !(error instanceof TableError) })
     if (before?.retry !== true || before.failure !== failure) log.warn(`not catalogued: ${path}: ${failure}`, { path })
   }
 
-  async #forget(path: string): Promise<void> {
+  async #forget(path: string, share: Share): Promise<void> {
     const { place, publisher, ledger } = this.#options
     const rid = datasetRid(place.source, path)
     const before = ledger.outcome(path)
     const wasPublished = before?.schema !== undefined || (await publisher.knowledge.read(rid)) !== undefined
-    if (wasPublished) await publisher.forget(rid)
+    if (wasPublished) await share.write((under) => publisher.forget(rid, { under }))
     ledger.disown(path)
     if (before !== undefined) ledger.settle(path, { ...before, schema: undefined })
-    await this.#forgetUnused(before?.schema)
+    await this.#forgetUnused(before?.schema, share)
   }
 
-  async #forgetUnused(schema: string | undefined): Promise<void> {
-    const { place, publisher, ledger } = this.#options
-    if (schema?.startsWith(ridPrefix(DataSchemaRID, place.source)) !== true) return
+  async #forgetUnused(schema: string | undefined, share: Share): Promise<void> {
+    const { place, publisher, ledger, alone } = this.#options
+    if (!alone || schema?.startsWith(ridPrefix(DataSchemaRID, place.source)) !== true) return
     const rid = schema as Rid
     if (ledger.keeps(rid)) return
     this.#publishedSchemas.delete(rid)
-    await publisher.forget(rid)
+    await share.write((under) => publisher.forget(rid, { under }))
   }
 
   async #hasChanged(file: FoundFile): Promise<boolean> {

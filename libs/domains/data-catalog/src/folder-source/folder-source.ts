@@ -1,25 +1,19 @@
-import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { KnowledgeReader, Logger } from '@koi-mcp/core'
-import { silentLogger } from '@koi-mcp/core'
-import type { Rid } from '@koi-mcp/protocol'
-import { ridPrefix, DatasetRID } from '../rid-types.ts'
+import type { Logger, Share, Shares } from '@koi-mcp/core'
+import { LeaseLostError, silentLogger, WholeSource } from '@koi-mcp/core'
+import { datasetRid } from '../rid-types.ts'
 import { FileCataloguer } from './file-cataloguer.ts'
 import { FileLedger } from './file-ledger.ts'
 import type { FileFailure, FolderProgress } from './file-ledger.ts'
 import { FolderReconciler } from './folder-reconciler.ts'
 import { findFile } from './found-file.ts'
+import type { Publisher } from './publisher.ts'
+import { SchemaUpkeep } from './schema-upkeep.ts'
 import { Settling } from './settling.ts'
+import { folderAt, sourceName } from './source-folder.ts'
 import { TableEngine } from './table-engine.ts'
 import { watchFolder } from './watch-folder.ts'
 import { WorkQueue } from './work-queue.ts'
-
-/** The node as a source sees it; a `ProducerNode` fits. */
-export interface Publisher {
-  publish(knowledge: { readonly rid: Rid; readonly contents: object }): Promise<unknown>
-  forget(rid: Rid): Promise<unknown>
-  readonly knowledge: KnowledgeReader
-}
 
 export interface FolderSourceOptions {
   readonly folder: string
@@ -40,17 +34,13 @@ export interface FolderSourceOptions {
   readonly memoryLimit?: string | undefined
 }
 
-/** The folder cannot be a source; the message says why. */
-export class FolderSourceError extends Error {
-  readonly code = 'FOLDER_SOURCE'
-}
-
 /** Files under way at once; more than are read at once, as publishing waits for the disk. */
 const WIDTH = 16
 
 /**
  * Keeps a folder's data files published as datasets: CSV, TSV, JSON, JSON lines and Parquet, in it and below. What it publishes follows from
- * what is in the folder and what the node has, so it can be ended at any moment and begun again.
+ * what is in the folder and what the node has, so it can be ended at any moment and begun again. Replicas of the node, which see the same folder,
+ * look after a share of its files each.
  */
 export class FolderSource {
   readonly #options: FolderSourceOptions
@@ -60,9 +50,11 @@ export class FolderSource {
   readonly #queue: WorkQueue
   #root = ''
   #source = ''
+  #shares: Shares = new WholeSource()
   #ledger = new FileLedger('-')
   #cataloguer: FileCataloguer | undefined
   #reconciler: FolderReconciler | undefined
+  #schemas: SchemaUpkeep | undefined
   #ended: Promise<void> | undefined
   #end: () => Promise<void> = () => Promise.resolve()
   #rescanning: Promise<void> = Promise.resolve()
@@ -86,11 +78,16 @@ export class FolderSource {
     return this.#options.stableMs ?? 500
   }
 
+  get #rescanMs(): number {
+    return this.#options.rescanMs ?? 60_000
+  }
+
   /** First part of the datasets' RIDs, once started. */
   get source(): string {
     return this.#source
   }
 
+  /** Of the files that are this process's share. */
   get progress(): FolderProgress {
     return this.#ledger.progress
   }
@@ -112,11 +109,15 @@ export class FolderSource {
     this.#source = source
     this.#ledger = new FileLedger(source)
     const engine = await TableEngine.open({ folder: this.#root, ...(memoryLimit === undefined ? {} : { memoryLimit }) })
-    const shared = { publisher, ledger: this.#ledger, log: this.#log, signal: this.#stopping.signal }
-    this.#cataloguer = new FileCataloguer({ ...shared, engine, place: { source, root: this.#root, locationBase } })
+    const shares = publisher.divide(`data-catalog/${source}`)
+    this.#shares = shares
+    const shared = { publisher, ledger: this.#ledger, log: this.#log }
+    const place = { source, root: this.#root, locationBase }
+    this.#cataloguer = new FileCataloguer({ ...shared, engine, place, alone: shares.alone })
+    const looking = { ...shared, source, shares, signal: this.#stopping.signal }
+    if (!shares.alone) this.#schemas = new SchemaUpkeep({ ...looking, patienceMs: this.#rescanMs })
     const reconciler = new FolderReconciler({
-      ...shared,
-      source,
+      ...looking,
       root: this.#root,
       stableMs: this.#stableMs,
       maxFiles: this.#options.maxFiles ?? 10_000,
@@ -126,7 +127,7 @@ export class FolderSource {
     this.#reconciler = reconciler
     const rescans = setInterval(() => {
       if (this.#rescansAsked === 0) void this.rescan()
-    }, this.#options.rescanMs ?? 60_000)
+    }, this.#rescanMs)
     const unwatch = watchFolder(this.#root, {
       onFile: (path) => {
         if (!reconciler.tooMany || this.#ledger.paths.has(path)) this.#settling.touch(path)
@@ -139,9 +140,11 @@ export class FolderSource {
     this.#end = async () => {
       signal?.removeEventListener('abort', stop)
       clearInterval(rescans)
+      const given = shares.stop()
       await (
         await unwatch
       )()
+      await given
       await this.#queue.stop()
       await this.#rescanning
       await engine.close()
@@ -151,7 +154,10 @@ export class FolderSource {
       await this.#end()
       return
     }
-    void this.rescan()
+    await shares.start({
+      onGained: () => void this.rescan(),
+      onLost: () => this.#leave(),
+    })
     await unwatch
     // What changed before all was watched.
     void this.rescan()
@@ -174,6 +180,7 @@ export class FolderSource {
     this.#rescanning = this.#rescanning.then(async () => {
       try {
         await this.#reconciler?.reconcile()
+        await this.#schemas?.look()
         this.#tellProgress()
         this.#lastScanError = ''
       } catch (error) {
@@ -191,15 +198,30 @@ export class FolderSource {
     await new Promise<void>((resolve) => this.#quiet.push(resolve))
   }
 
+  #shareOf(path: string): Share | undefined {
+    return this.#shares.of(datasetRid(this.#source, path))
+  }
+
+  /** Ends the work on files that are another's now, and knows nothing of them any more. */
+  async #leave(): Promise<void> {
+    await this.#queue.drop((path) => this.#shareOf(path) === undefined)
+    if (this.#stopping.signal.aborted) return
+    for (const path of [...this.#ledger.paths]) if (this.#shareOf(path) === undefined) this.#ledger.remove(path)
+    this.#tellProgress()
+    this.#tellIfQuiet()
+  }
+
   async #work(path: string): Promise<void> {
-    const outcome = await this.#cataloguer?.catalogue(path)
+    const share = this.#shareOf(path)
+    if (share === undefined) return
+    const outcome = await this.#cataloguer?.catalogue(path, share)
     if (outcome === 'changing') this.#settling.touch(path)
     this.#tellProgress()
     setImmediate(() => this.#tellIfQuiet())
   }
 
   #enqueue(path: string): void {
-    this.#queue.add(path)
+    if (this.#shareOf(path) !== undefined) this.#queue.add(path)
     this.#tellIfQuiet()
   }
 
@@ -222,6 +244,8 @@ export class FolderSource {
   }
 
   #scanFailed(error: unknown): void {
+    // Whoever has the share now looks by himself.
+    if (error instanceof LeaseLostError) return
     const message = error instanceof Error ? error.message : String(error)
     if (this.#stopping.signal.aborted || message === this.#lastScanError) return
     this.#lastScanError = message
@@ -242,26 +266,5 @@ export class FolderSource {
     const waiting = this.#quiet
     this.#quiet = []
     for (const resolve of waiting) resolve()
-  }
-}
-
-async function folderAt(folder: string): Promise<string> {
-  try {
-    const root = await realpath(folder)
-    if ((await stat(root)).isDirectory()) return root
-  } catch (cause) {
-    const reason =
-      cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'does not exist' : String(cause)
-    throw new FolderSourceError(`the folder ${folder} ${reason}; name a folder of data files`, { cause })
-  }
-  throw new FolderSourceError(`${folder} is not a folder; name a folder of data files`)
-}
-
-function sourceName(name: string): string {
-  try {
-    ridPrefix(DatasetRID, name)
-    return name
-  } catch (cause) {
-    throw new FolderSourceError(cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }

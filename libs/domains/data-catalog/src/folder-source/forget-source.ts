@@ -1,6 +1,6 @@
 import type { Rid } from '@koi-mcp/protocol'
 import { datasetRid } from '../rid-types.ts'
-import type { Publisher } from './folder-source.ts'
+import type { Publisher } from './publisher.ts'
 import { ownSchemaRids, publishedFiles } from './published-files.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { KnowledgeReader, StoredBundle } from '@koi-mcp/core'
-import type { Rid, RidType } from '@koi-mcp/protocol'
+import type { JsonObject, Rid, RidType } from '@koi-mcp/protocol'
 import { DataSchemaRID, datasetRid, DatasetRID, ridPrefix } from '../rid-types.ts'
 
 const PAGE = 200
@@ -20,6 +20,11 @@ export async function* publishedFiles(knowledge: KnowledgeReader, source: string
     if (path === '' || datasetRid(source, path) !== rid) continue
     yield { path, bytes, modified, schema: typeof schema === 'string' ? schema : undefined }
   }
+}
+
+/** The contents of our own datasets of a source. */
+export async function* ownDatasets(knowledge: KnowledgeReader, source: string): AsyncGenerator<JsonObject> {
+  for await (const { bundle } of ownBundles(knowledge, DatasetRID, source)) yield bundle.contents.value
 }
 
 /** Our own schemas of a source. */

@@ -22,11 +22,15 @@ export class WorkQueue {
     this.#next()
   }
 
-  /** Drops what waits; resolves when what runs is done. */
+  /** Drops what waits of these; resolves when what runs of them is done. */
+  async drop(which: (name: string) => boolean): Promise<void> {
+    for (const name of this.#waiting) if (which(name)) this.#waiting.delete(name)
+    await Promise.all([...this.#running].filter(([name]) => which(name)).map(([, run]) => run))
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#waiting.clear()
-    await Promise.all(this.#running.values())
+    await this.drop(() => true)
   }
 
   #next(): void {

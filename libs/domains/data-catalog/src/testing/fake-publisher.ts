@@ -1,4 +1,5 @@
-import type { KnowledgeReader, ListOptions, StoredBundle } from '@koi-mcp/core'
+import type { KnowledgeReader, ListOptions, Shares, StoredBundle } from '@koi-mcp/core'
+import { WholeSource } from '@koi-mcp/core'
 import { contentsOf, generateBundle, referenceOf, ridTypeOf } from '@koi-mcp/protocol'
 import type { JsonObject, Rid } from '@koi-mcp/protocol'
 
@@ -43,6 +44,10 @@ export class FakePublisher {
       .filter((rid) => ridTypeOf(rid) === type)
       .map(referenceOf)
       .sort()
+  }
+
+  divide(_work: string): Shares {
+    return new WholeSource()
   }
 
   readonly knowledge: KnowledgeReader = {
