@@ -11,12 +11,14 @@ import {
   signEnvelope,
 } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import { findPostgres, PostgresServer } from '@koi-mcp/testing'
+import { findPostgres, findRedis, PostgresServer, RedisServer } from '@koi-mcp/testing'
 import { freePort } from './faults/network.ts'
 import { Command, eventually, place } from './koi-mcp.ts'
 
 const DATASET = 'orn:data-catalog.dataset'
-const binaries = findPostgres(process.env['PATH'] ?? '')
+const PATH = process.env['PATH'] ?? ''
+const binaries = findPostgres(PATH)
+const program = findRedis(PATH)
 
 interface Ready {
   readonly url: string
@@ -84,56 +86,134 @@ const broadcast = (to: Ready) =>
     body: introduction(to.rid),
   })
 
-describe.skipIf(binaries === undefined)('a producer of two processes on Postgres', () => {
-  let database: PostgresServer
-  beforeAll(async () => {
-    database = await PostgresServer.start(binaries!)
-    return () => database.remove()
+/** What is lost, as `/readyz` says, which answers 200 all the same. */
+const lost = async ({ url }: Ready): Promise<readonly string[]> => {
+  const readyz = await fetch(`${url}/readyz`)
+  expect(readyz.status).toBe(200)
+  const body = (await readyz.json()) as { status: string; details: { dependencies: { lost?: string[] } } }
+  const { lost: names = [] } = body.details.dependencies
+  expect(body.status).toBe(names.length === 0 ? 'ok' : 'degraded')
+  return names
+}
+
+const loses = (nodes: readonly Ready[], ...names: readonly string[]) =>
+  eventually(async () => {
+    const all = await Promise.all(nodes.map(lost))
+    return all.every((one) => one.join() === names.join()) ? true : undefined
   })
 
-  test('is one node from outside, and answers 503 while Postgres is away, lives, and catches up by itself', async () => {
-    const at = await place()
-    const coordinator = await service('coordinator', {
-      KOI_MCP_PERSISTENCE__STORAGE_PATH: join(at.state, 'coordinator'),
-    })
-    const port = String(await freePort())
-    const shared = {
-      KOI_MCP_NODE__BASE_URL: `http://127.0.0.1:${port}/koi-net`,
-      KOI_MCP_NETWORK__FIRST_CONTACT: coordinator.koi_net_url,
-      KOI_MCP_PERSISTENCE__STORAGE_PATH: join(at.state, 'producer'),
+/** A coordinator with a store of its own, and two processes of a producer that share one. */
+async function network(backend: Record<string, string>) {
+  const at = await place()
+  const coordinator = await service('coordinator', {
+    KOI_MCP_PERSISTENCE__STORAGE_PATH: join(at.state, 'coordinator'),
+  })
+  const port = String(await freePort())
+  const shared = {
+    ...backend,
+    KOI_MCP_NODE__BASE_URL: `http://127.0.0.1:${port}/koi-net`,
+    KOI_MCP_NETWORK__FIRST_CONTACT: coordinator.koi_net_url,
+    KOI_MCP_PERSISTENCE__STORAGE_PATH: join(at.state, 'producer'),
+  }
+  const [one, two] = await Promise.all([
+    service('producer', { ...shared, KOI_MCP_NODE__PORT: port }),
+    service('producer', shared),
+  ])
+  expect(one.rid).toBe(two.rid)
+  return { coordinator, one, two, all: [one, two, coordinator], producers: [one, two] }
+}
+
+type Network = Awaited<ReturnType<typeof network>>
+
+/** With its store away a node takes nothing, and lives; what it took before and takes later everybody has in the end. */
+async function outlivesItsStore(
+  { one, two, all, producers }: Network,
+  stop: () => Promise<void>,
+  start: () => Promise<void>,
+) {
+  await stop()
+  for (const answer of [await publish(one, 'refused'), await broadcast(two)]) {
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, expect.stringMatching(/^\d+$/)])
+  }
+  await loses(producers, 'store')
+  await start()
+  await loses(producers)
+  for (const [index, producer] of producers.entries())
+    expect((await publish(producer, `after-${index}`)).status).toBe(200)
+  await hold(all, ['after-0', 'after-1', 'before-0', 'before-1'])
+  expect((await broadcast(one)).status).toBe(200)
+}
+
+async function ends({ all }: Network): Promise<void> {
+  for (const { command } of all) {
+    command.process.kill('SIGTERM')
+    expect(await command.exited).toEqual({ code: 0, signal: null })
+  }
+}
+
+async function holdsWhatBothTake({ all, producers }: Network): Promise<void> {
+  for (const [index, producer] of producers.entries())
+    expect((await publish(producer, `before-${index}`)).status).toBe(200)
+  await hold(all, ['before-0', 'before-1'])
+}
+
+describe.skipIf(binaries === undefined || program === undefined)('a producer of two processes', () => {
+  let database: PostgresServer
+  let redis: RedisServer
+  beforeAll(async () => {
+    ;[database, redis] = await Promise.all([PostgresServer.start(binaries!), RedisServer.start(program!)])
+    return async () => void (await Promise.all([database.remove(), redis.remove()]))
+  })
+
+  test('on Postgres is one node, and outlives its store', async () => {
+    const nodes = await network({
       KOI_MCP_PERSISTENCE__STORAGE_TYPE: 'postgres',
       KOI_MCP_PERSISTENCE__POSTGRES_URL: database.url,
-    }
-    const producers = await Promise.all([
-      service('producer', { ...shared, KOI_MCP_NODE__PORT: port }),
-      service('producer', shared),
-    ])
-    const [one, two] = producers
-    expect(one.rid).toBe(two.rid)
-    expect((await publish(one, 'one')).status).toBe(200)
-    expect((await publish(two, 'two')).status).toBe(200)
-    await hold([...producers, coordinator], ['one', 'two'])
+      KOI_MCP_PERSISTENCE__NAMESPACE: 'koi_on_postgres',
+    })
+    await holdsWhatBothTake(nodes)
+    await outlivesItsStore(
+      nodes,
+      () => database.stop('immediate'),
+      () => database.startAgain(),
+    )
+    await ends(nodes)
+  })
 
-    await database.stop('immediate')
-    for (const answer of [await publish(one, 'three'), await broadcast(two)]) {
-      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, expect.stringMatching(/^\d+$/)])
-    }
-    for (const { url } of producers) {
-      const readyz = await fetch(`${url}/readyz`)
-      expect([readyz.status, await readyz.json()]).toMatchObject([
-        200,
-        { status: 'degraded', details: { dependencies: { lost: ['store'] } } },
-      ])
-    }
-    await database.startAgain()
-    for (const [index, producer] of producers.entries()) {
-      await eventually(async () => ((await publish(producer, `later-${index}`)).status === 200 ? true : undefined))
-    }
-    await hold([...producers, coordinator], ['one', 'two', 'later-0', 'later-1'])
-    expect((await broadcast(one)).status).toBe(200)
-    for (const { command } of [...producers, coordinator]) {
-      command.process.kill('SIGTERM')
-      expect(await command.exited).toEqual({ code: 0, signal: null })
-    }
+  test('on Redis is one node, and outlives its store', async () => {
+    const nodes = await network({
+      KOI_MCP_PERSISTENCE__STORAGE_TYPE: 'redis',
+      KOI_MCP_PERSISTENCE__REDIS_URL: redis.url,
+      KOI_MCP_PERSISTENCE__NAMESPACE: 'koi_on_redis',
+    })
+    await holdsWhatBothTake(nodes)
+    await outlivesItsStore(
+      nodes,
+      () => redis.signal('KILL'),
+      () => redis.startAgain(),
+    )
+    await ends(nodes)
+  })
+
+  test('on Postgres with BullMQ lacks nothing while Redis is away, and outlives its store', async () => {
+    const nodes = await network({
+      KOI_MCP_PERSISTENCE__STORAGE_TYPE: 'postgres',
+      KOI_MCP_PERSISTENCE__POSTGRES_URL: database.url,
+      KOI_MCP_PERSISTENCE__NAMESPACE: 'koi_with_bullmq',
+      KOI_MCP_QUEUE__QUEUE_TYPE: 'bullmq',
+      KOI_MCP_QUEUE__REDIS_URL: redis.url,
+    })
+    await loses(nodes.producers)
+    await redis.signal('KILL')
+    await loses(nodes.producers, 'queue')
+    await holdsWhatBothTake(nodes)
+    await redis.startAgain()
+    await loses(nodes.producers)
+    await outlivesItsStore(
+      nodes,
+      () => database.stop('immediate'),
+      () => database.startAgain(),
+    )
+    await ends(nodes)
   })
 })

@@ -69,7 +69,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
     stateProviders: () => [],
   }
   readonly queue: { state: 'up' | 'away' } = { state: 'up' }
-  readonly store: ServiceNode['store'] = {
+  readonly store: { -readonly [K in keyof ServiceNode['store']]: ServiceNode['store'][K] } = {
     inboxState: () => Promise.resolve({ pending: 2, deadLetters: 1, nextDueAt: undefined }),
     outboxState: () => Promise.resolve(this.outbox),
     lapsedTargets: () => Promise.resolve(this.lapsed),

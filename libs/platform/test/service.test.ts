@@ -166,6 +166,9 @@ describe('health', () => {
     expect(await lost()).toMatchObject(degraded('queue'))
     node.failing = new StoreError('UNAVAILABLE', 'gone')
     expect(await lost()).toMatchObject(degraded('store', 'queue'))
+    // A server that is there and says nothing.
+    node.store.lastChange = () => new Promise(() => undefined)
+    expect(await lost()).toMatchObject(degraded('store', 'queue'))
   })
 
   it('is not ready while it starts', async () => {
