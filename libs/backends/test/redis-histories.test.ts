@@ -12,6 +12,7 @@ describe.skipIf(url === '')('with a server', () => {
     namespace: () => Promise.resolve(namespaces()),
     program: new URL('history-worker.ts', import.meta.url).pathname,
     args: ['redis', url],
+    env: process.env,
     runs: Number(HISTORIES_ON_SERVERS),
     seed: HISTORIES_SEED === undefined ? undefined : Number(HISTORIES_SEED),
   })

@@ -14,18 +14,19 @@ import { servedBy } from './histories/served.ts'
 export interface HistoriesOnServersOptions {
   /** Store of a node of that name, empty. */
   open(namespace: string): Promise<NodeStore>
-  /** Another name each time it is called, or one whose store was made empty. */
-  namespace(): Promise<string>
+  /** The name of an empty store. Histories of one number are played one after the other, so it may be the last one's, made empty. */
+  namespace(stage: number): Promise<string>
   /** The program of the worker processes, which calls `serveHistories`, and its arguments. */
   readonly program: string
   readonly args: readonly string[]
+  readonly env: NodeJS.ProcessEnv
   readonly runs: number
   readonly seed?: number | undefined
 }
 
 const WORKERS = 3
 /** Histories played side by side, each with worker processes of its own: they wait most of the time. */
-const STAGES = 4
+const STAGES = 6
 
 /**
  * As `describeHistories`, with real worker processes over a real server: they are delayed, killed with `kill -9`, and stand still for longer than their
@@ -39,7 +40,7 @@ export function describeHistoriesOnServers(name: string, options: HistoriesOnSer
       const drawn = (authority: AuthorityMode) => fc.sample(plans(authority), { seed, numRuns: half })
       const all = [...drawn('open'), ...drawn('origin')].slice(0, runs)
       const total = { kills: 0, hazards: 0 }
-      await Promise.all(Array.from({ length: STAGES }, () => playAll(all, options, total)))
+      await Promise.all(Array.from({ length: STAGES }, (_, stage) => playAll(all, stage, options, total)))
       expect(all).toEqual([])
       process.stdout.write(
         `${runs} histories of ${WORKERS} processes on ${name}, seed ${seed}: ${total.hazards} faults, ${total.kills} of them kill -9\n`,
@@ -51,21 +52,24 @@ export function describeHistoriesOnServers(name: string, options: HistoriesOnSer
 /** Takes one plan after the other from the list. */
 async function playAll(
   plansLeft: Plan[],
+  stage: number,
   options: HistoriesOnServersOptions,
   total: { kills: number; hazards: number },
 ): Promise<void> {
   const { program, args } = options
   const folder = mkdtempSync(join(tmpdir(), 'koi-histories-'))
-  const spawn = () => new WorkerProcess(program, args)
+  // What is compiled of the program serves the next process too.
+  const env = { ...options.env, NODE_COMPILE_CACHE: join(folder, 'compiled') }
+  const spawn = () => new WorkerProcess(program, args, env)
   const workers = Array.from({ length: WORKERS }, spawn)
   try {
     for (let plan = plansLeft.shift(); plan !== undefined; plan = plansLeft.shift()) {
       for (const [seat, worker] of workers.entries()) if (!worker.isAlive) workers[seat] = spawn()
-      const namespace = await options.namespace()
+      const namespace = await options.namespace(stage)
       const store = await options.open(namespace)
       try {
-        const stage = { store, namespace, journal: join(folder, 'journal'), workers, spawn }
-        const played = await new HistoryOnServers(plan, stage).play()
+        const parts = { store, namespace, journal: join(folder, 'journal'), workers, spawn }
+        const played = await new HistoryOnServers(plan, parts).play()
         total.kills += played.kills
         total.hazards += played.hazards.length
         const surroundings = { authority: plan.authority, client: servedBy(plan.served) }

@@ -70,11 +70,11 @@ class Part implements Calls {
     node.start()
   }
 
-  accept(index: number) {
+  async accept(index: number) {
     const { gated, begun } = this.#part
     const { plan } = begun
     const arrivals = arrivalsOf(plan.envelopes[index]!, plan.authority)
-    return gated.accept(arrivals, { key: `envelope ${index}`, until: Date.now() + 24 * 3_600_000 })
+    return await gated.accept(arrivals, { key: `envelope ${index}`, until: Date.now() + 24 * 3_600_000 })
   }
 
   async end() {

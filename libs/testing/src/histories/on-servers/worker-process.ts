@@ -16,8 +16,8 @@ export class WorkerProcess {
   #asks = 0
 
   /** `program` calls `serveHistories`. */
-  constructor(program: string, args: readonly string[]) {
-    this.#child = fork(program, args, { execArgv: ['--conditions=@koi-mcp/source'], stdio: 'inherit' })
+  constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+    this.#child = fork(program, args, { execArgv: ['--conditions=@koi-mcp/source'], stdio: 'inherit', env })
     this.#child.on('message', (message) => {
       const { id, result, error } = message as AnswerMessage
       const asked = this.#asked.get(id)
