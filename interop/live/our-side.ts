@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DomainExtension } from '@koi-mcp/core'
-import type { KoiNode, NodeOptions } from '@koi-mcp/core'
+import type { KoiNode, NewArrival, NodeOptions } from '@koi-mcp/core'
 import {
   defineRidType,
   edgeProfileContents,
@@ -105,7 +105,12 @@ export class OurSide implements Side {
   }
   async propose(provider: Rid, types: readonly string[], type: EdgeType): Promise<void> {
     const edge = { source: provider, target: this.rid, edge_type: type, status: 'PROPOSED', rid_types: types } as const
-    await this.#node.store.accept([{ rid: edgeRid(provider, this.rid), contents: edgeProfileContents(edge) }])
+    const rid = edgeRid(provider, this.rid)
+    // As the node itself asks anew: to propose the types that stand here already would be no news.
+    const standing = await this.edge(provider, this.rid)
+    const again: readonly NewArrival[] =
+      standing?.rid_types.join() === types.join() ? [{ rid, eventType: 'FORGET' }] : []
+    await this.#node.store.accept([...again, { rid, contents: edgeProfileContents(edge) }])
   }
   /** What a node of ours provides follows from its domains, which it is started with. */
   async changeProfile(): Promise<void> {
