@@ -4,5 +4,7 @@ import { openPostgresStore, openRedisStore } from '../src/index.ts'
 
 const [kind, url = ''] = process.argv.slice(2)
 serveHistories((name) =>
-  kind === 'postgres' ? openPostgresStore({ url, schema: name }) : openRedisStore({ url, namespace: name }),
+  kind === 'postgres'
+    ? openPostgresStore({ url, schema: name, connections: 3 })
+    : openRedisStore({ url, namespace: name }),
 )

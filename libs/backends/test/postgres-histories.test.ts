@@ -9,7 +9,8 @@ describe.skipIf(url === '')('with a server', () => {
   const next = testSchemas()
   const schemas: string[] = []
   describeHistoriesOnServers('Postgres', {
-    open: (schema) => openPostgresStore({ url, schema }),
+    // A server has a hundred connections, and six stages of three processes play at once.
+    open: (schema) => openPostgresStore({ url, schema, connections: 3 }),
     namespace: async (stage) => {
       const schema = (schemas[stage] ??= next())
       await empty(schema)

@@ -16,6 +16,9 @@ export function findPostgres(path: string): string | undefined {
   return folders.find((folder) => ['initdb', 'pg_ctl'].every((name) => existsSync(join(folder, name))))
 }
 
+/** For networks of many processes, each with a pool. */
+const CONNECTIONS = 300
+
 /**
  * A Postgres server of a test's own, on a Unix socket in a folder of its own, that syncs its disk as in production. A process that waits for
  * our end stops it and removes the folder, also when the tests are killed.
@@ -31,7 +34,7 @@ export class PostgresServer {
     const script = `
       set -e
       "$1/initdb" -D "$2/data" -E UTF8 --locale=C -U ${USER} -A trust --no-sync >"$2/initdb.log" 2>&1
-      "$1/pg_ctl" -D "$2/data" -w -l "$2/server.log" -o "-k $2 -c listen_addresses=" start >/dev/null
+      "$1/pg_ctl" -D "$2/data" -w -l "$2/server.log" -o "-k $2 -c listen_addresses= -c max_connections=${CONNECTIONS}" start >/dev/null
       echo ready
       cat >/dev/null || true
       "$1/pg_ctl" -D "$2/data" -m immediate stop >/dev/null 2>&1 || true`
@@ -72,7 +75,7 @@ export class PostgresServer {
       '-l',
       join(this.#folder, 'server.log'),
       '-o',
-      `-k ${this.#folder} -c listen_addresses=`,
+      `-k ${this.#folder} -c listen_addresses= -c max_connections=${CONNECTIONS}`,
     )
   }
 

@@ -12,13 +12,19 @@ export function hazardousStore(store: NodeStore, hazards: Hazards, journal: Jour
       return async (...args: readonly unknown[]) => {
         await hazards.pass(`before ${name}`, { outage, lost: UNDER_A_LEASE.has(name) ? lost : undefined })
         const call = target[name].bind(target) as (...args: readonly unknown[]) => Promise<unknown>
+        const began = now()
         const result = await call(...hastened(name, args))
-        journal.step(name, args, result)
+        journal.step(name, args, result, { began, ended: now() })
         if (!LOOKS.has(name) || hasFound(result)) await hazards.pass(`after ${name}`, { outage })
         return result
       }
     },
   })
+}
+
+/** In nanoseconds, by the clock that all processes of the machine have. */
+function now(): number {
+  return Number(process.hrtime.bigint())
 }
 
 /** How many times sooner than it says something that waits is due. */

@@ -148,11 +148,12 @@ export class HistoryOnServers {
     const graphs: GraphSeen[] = []
     await Promise.all(this.#begun)
     for (const worker of this.#stage.workers) {
-      // Killed at its last step, or on the way to its first.
       await worker.call('end').then(
         (graph) => graphs.push(graph),
         (error: unknown) => {
           if (worker.isAlive) throw error
+          // Killed with its last step on the way to the server, where it was still done, or on the way to its first.
+          this.#kills += 1
         },
       )
     }

@@ -1,9 +1,10 @@
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs'
 import type { Rid } from '@koi-mcp/protocol'
 import { Recording } from '../recording.ts'
+import type { Span } from '../recording.ts'
 
 type Line =
-  | { readonly step: string; readonly args: readonly unknown[]; readonly result: unknown }
+  | { readonly step: string; readonly args: readonly unknown[]; readonly result: unknown; readonly span: Span }
   | { readonly received: Rid; readonly texts: readonly string[] }
   | { readonly hazard: string }
 
@@ -17,8 +18,8 @@ export class Journal {
     this.#file = openSync(path, 'a')
   }
 
-  step(name: string, args: readonly unknown[], result: unknown): void {
-    if (STEPS.has(name)) this.#write({ step: name, args, result })
+  step(name: string, args: readonly unknown[], result: unknown, span: Span): void {
+    if (STEPS.has(name)) this.#write({ step: name, args, result, span })
   }
 
   received(target: Rid, texts: readonly string[]): void {
@@ -51,7 +52,7 @@ export function readJournal(path: string): JournalRead {
   const hazards: string[] = []
   for (const text of readFileSync(path, 'utf8').split('\n').slice(0, -1)) {
     const line = JSON.parse(text) as Line
-    if ('step' in line) recording.note(line.step, line.args, line.result)
+    if ('step' in line) recording.note(line.step, line.args, line.result, line.span)
     else if ('received' in line) received.set(line.received, [...(received.get(line.received) ?? []), ...line.texts])
     else hazards.push(line.hazard)
   }

@@ -49,7 +49,8 @@ export class WorkerProcess {
     return new Promise((resolve, reject) => {
       if (!this.#isAlive) return reject(new Error('the process was killed'))
       this.#asked.set(id, { resolve, reject })
-      this.#child.send({ id, call, argument } satisfies CallMessage, (error) => error && reject(error))
+      // What cannot be sent is for a process that is about to be seen to have ended.
+      this.#child.send({ id, call, argument } satisfies CallMessage, () => undefined)
     }) as ReturnType<Calls[Name]>
   }
 
