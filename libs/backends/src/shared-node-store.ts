@@ -201,6 +201,10 @@ export class SharedNodeStore implements core.NodeStore {
     return batch
   }
 
+  renewDeliveries(batch: core.DeliveryBatch, leaseMs: number): Promise<void> {
+    return this.#parts.deliveries.renew(batch, leaseMs)
+  }
+
   async deliveriesDone(batch: core.DeliveryBatch): Promise<void> {
     this.#wakes.wake({ outbox: await this.#parts.deliveries.done(batch) })
     this.#held.delete(batch.token)

@@ -90,6 +90,7 @@ interface StoreDeliveries {
   dueTargets(limit: number, after?: Pick<core.DueTarget, 'target' | 'dueAt'>): Promise<readonly core.DueTarget[]>
   nextDeliveryAt(): Promise<number | undefined>
   take(target: Rid, options: core.TakeOptions): Promise<core.DeliveryBatch | undefined>
+  renew(batch: core.DeliveryBatch, leaseMs: number): Promise<void>
   /** Answers whether more is queued. */
   done(batch: core.DeliveryBatch): Promise<boolean>
   failed(batch: core.DeliveryBatch, failure: { error: string; dueAt: number }): Promise<void>

@@ -1,4 +1,4 @@
-import { storedBundle, textToSend } from '@koi-mcp/core'
+import { LeaseLostError, storedBundle, textToSend } from '@koi-mcp/core'
 import type { Clock, DeliveryBatch, DueTarget, OutboxTargetState, TakeOptions } from '@koi-mcp/core'
 import type { EventType, Rid } from '@koi-mcp/protocol'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
@@ -97,6 +97,20 @@ export class PostgresOutbox {
         rows: rowsOf(batch),
       }
     })
+  }
+
+  async renew({ target, owner, token }: DeliveryBatch, leaseMs: number): Promise<void> {
+    const row = await this.#db.get(
+      `UPDATE outbox_targets SET expires_at = now_ms($1) + $5
+       WHERE target = $2 AND owner = $3 AND token = $4 AND expires_at > now_ms($1) RETURNING target`,
+      this.#now,
+      target,
+      owner,
+      token,
+      leaseMs,
+    )
+    if (row === undefined)
+      throw new LeaseLostError(`Deliveries to ${target} are no longer held by ${owner} (token ${token})`)
   }
 
   /** Answers whether more is queued. */

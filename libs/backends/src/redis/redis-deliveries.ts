@@ -102,6 +102,14 @@ const TAKE = stepScript(
   return {token, tonumber(call('HGET', key('targets:failures'), target) or 0), ids, rids, texts}`,
 )
 
+const RENEW = stepScript(
+  FUNCTIONS,
+  String.raw`
+  local target, owner, token, lease_ms = arg(), arg(), arg(), tonumber(arg())
+  hold_target(target, owner, token)
+  call('ZADD', key('targets:held'), now + lease_ms, target)`,
+)
+
 const DONE = stepScript(
   FUNCTIONS,
   String.raw`
@@ -191,6 +199,10 @@ export class RedisDeliveries {
       const [token, failures, rows, rids, eventTexts] = taken
       return { target, owner, token, eventTexts, rids, failures, rows }
     })
+  }
+
+  renew({ target, owner, token }: DeliveryBatch, leaseMs: number): Promise<void> {
+    return this.#db.step(RENEW, [target, owner, token, leaseMs], () => undefined)
   }
 
   /** Answers whether more is queued. */

@@ -203,12 +203,16 @@ export const OUTBOX_FUNCTIONS = String.raw`
     return count
   end
 
-  local function give_target_back(target, owner, token)
+  local function hold_target(target, owner, token)
     local over = call('ZSCORE', key('targets:held'), target)
     local lease = call('HGET', key('targets:leases'), target)
     if not over or tonumber(over) <= now or string.match(lease, '^%d+ (.*)$') ~= token .. ' ' .. owner then
       fail('KOILEASE', 'Deliveries to ' .. target .. ' are no longer held by ' .. owner .. ' (token ' .. token .. ')')
     end
+  end
+
+  local function give_target_back(target, owner, token)
+    hold_target(target, owner, token)
     call('ZREM', key('targets:held'), target)
     call('HDEL', key('targets:leases'), target)
   end

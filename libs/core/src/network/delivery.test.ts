@@ -333,20 +333,31 @@ describe('DeliveryWorker', () => {
     expect(log.lines.filter(({ level }) => level === 'error')).toEqual([])
   })
 
-  it('holds a batch for as long as its calls may take', async () => {
-    const leases: number[] = []
-    const { store, worker, peers } = await setup(1, { requestTimeoutMs: 600_000 }, (inner) =>
+  it('holds a batch for as long as its call takes', async () => {
+    let renewals = 0
+    const { store, worker, peers, clock } = await setup(1, { leaseMs: 60 }, (inner) =>
       storeWith(inner, {
-        takeDeliveries: (target, options) => {
-          leases.push(options.leaseMs)
-          return inner.takeDeliveries(target, options)
+        renewDeliveries: async (batch, leaseMs) => {
+          await inner.renewDeliveries(batch, leaseMs)
+          renewals += 1
         },
       }),
     )
-    await announce(store, testBundle('1'), [peers[0].identity.rid])
+    const [peer] = peers
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    peer.server.answer = () => promise
+    await announce(store, testBundle('1'), [peer.identity.rid])
     worker.start()
+    for (let times = 0; times < 4; times++) {
+      const before = renewals
+      await until(() => renewals > before)
+      clock.now += 50
+      expect(await store.dueTargets(1)).toEqual([])
+    }
+    resolve(OK)
     await worker.idle()
-    expect(Math.min(...leases)).toBeGreaterThanOrEqual(6 * 600_000)
+    expect(await store.outboxState()).toEqual([])
+    expect(received(peer)).toEqual([news('1')])
   })
 
   it.each(['invalid_signature', 'invalid_key', 'invalid_target'])(

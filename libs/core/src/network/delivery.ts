@@ -21,6 +21,7 @@ type DeliveryStore = Pick<
   | 'dueTargets'
   | 'nextDeliveryAt'
   | 'takeDeliveries'
+  | 'renewDeliveries'
   | 'deliveriesDone'
   | 'deliveriesFailed'
   | 'dropDeliveries'
@@ -50,8 +51,8 @@ export interface DeliveryOptions {
   readonly handshakeWaitMs?: number
   /** Targets delivered to at the same time; default 32. */
   readonly concurrency?: number
-  /** The client's, in milliseconds; default 30 s. A batch is held for as long as all calls that are made for it may take. */
-  readonly requestTimeoutMs?: number | undefined
+  /** What a process that ends in the middle holds, another sends so much later; renewed as long as a call takes. Default: 15 s. */
+  readonly leaseMs?: number | undefined
   /** How long events wait for a node that does not take them (`network.delivery_retention`); default 7 days. */
   readonly retentionMs?: number | undefined
   /** How long events are kept for a node that we do not know; default 7 days. */
@@ -60,8 +61,7 @@ export interface DeliveryOptions {
   readonly maxUnknownTargets?: number | undefined
 }
 
-/** For one batch: it, an empty envelope and it again; each once more behind an introduction, and on a new connection where a kept one was closed. */
-const CALLS_A_BATCH = 12
+const LEASE_MS = 15_000
 const TARGETS_AT_ONCE = 32
 const MAX_EVENTS = 100
 const MAX_BYTES = 4 * 1024 * 1024
@@ -201,19 +201,19 @@ export class DeliveryWorker implements WorkTaker {
   }
 
   async #deliverAll(target: Rid, signal: AbortSignal): Promise<void> {
-    const { store, client, ownProfileEvent, log, peers = PeerList.open, requestTimeoutMs = 30_000 } = this.#options
+    const { store, client, ownProfileEvent, log, peers = PeerList.open, leaseMs = LEASE_MS } = this.#options
     const attempt = new DeliveryAttempt({ client, ownProfileEvent, log })
     let ignoreDue = false
     try {
       await this.#waitForHandshake(target, signal)
       while (!signal.aborted) {
         const limit = Math.min(attempt.limit ?? MAX_EVENTS, MAX_EVENTS)
-        const leaseMs = CALLS_A_BATCH * requestTimeoutMs
         const lease = { owner: this.#owner, leaseMs, limit, maxBytes: MAX_BYTES, ignoreDue }
         const taken = await store.takeDeliveries(target, lease)
         if (taken === undefined) return
         const batch = peers.within(taken)
-        const outcome = batch.eventTexts.length === 0 ? DELIVERED : await attempt.send(batch)
+        const outcome =
+          batch.eventTexts.length === 0 ? DELIVERED : await this.#holding(batch, () => attempt.send(batch))
         if (!(await this.#settle(batch, outcome))) return
         // What stands behind a batch is due with it; one that is to be halved was put back as failed just now.
         ignoreDue = true
@@ -222,6 +222,20 @@ export class DeliveryWorker implements WorkTaker {
       log.error('delivery failed', { peer: target, error })
       // The store did not take the outcome; the lease runs out and the batch goes out again.
       await sleep(SWEEP_MS, signal)
+    }
+  }
+
+  /** Keeps the batch ours meanwhile. */
+  async #holding<T>(batch: DeliveryBatch, work: () => Promise<T>): Promise<T> {
+    const { store, leaseMs = LEASE_MS } = this.#options
+    const renewal = setInterval(() => {
+      store.renewDeliveries(batch, leaseMs).catch(() => undefined) // Its outcome finds out.
+    }, leaseMs / 3)
+    renewal.unref()
+    try {
+      return await work()
+    } finally {
+      clearInterval(renewal)
     }
   }
 

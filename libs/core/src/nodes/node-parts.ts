@@ -133,7 +133,6 @@ export function assembleNode(material: NodeMaterial) {
     ...outgoing,
     queue,
     maxUnknownTargets: network.maxNodes,
-    requestTimeoutMs: network.requestTimeoutMs,
     backoff,
   })
   const returns = new Returns({ ...outgoing, identity })

@@ -98,6 +98,20 @@ export class DeliveryTables {
     }
   }
 
+  renew(batch: DeliveryBatch, leaseMs: number): void {
+    const now = this.#clock()
+    const { target, owner, token } = batch
+    const { changes } = this.#db.run(
+      'UPDATE delivery_leases SET expires_at = ? WHERE target = ? AND owner = ? AND token = ? AND expires_at > ?',
+      now + leaseMs,
+      target,
+      owner,
+      token,
+      now,
+    )
+    if (changes === 0) throw lost(batch)
+  }
+
   done(batch: DeliveryBatch, wake: Wake): void {
     this.#giveBack(batch)
     if (!this.#targets.remove(batch.target, batch.rows)) return
@@ -122,7 +136,8 @@ export class DeliveryTables {
   }
 
   /** @throws LeaseLostError */
-  #giveBack({ target, owner, token }: DeliveryBatch): void {
+  #giveBack(batch: DeliveryBatch): void {
+    const { target, owner, token } = batch
     const { changes } = this.#db.run(
       'DELETE FROM delivery_leases WHERE target = ? AND owner = ? AND token = ? AND expires_at > ?',
       target,
@@ -130,8 +145,7 @@ export class DeliveryTables {
       token,
       this.#clock(),
     )
-    if (changes === 0)
-      throw new LeaseLostError(`Deliveries to ${target} are no longer held by ${owner} (token ${token})`)
+    if (changes === 0) throw lost(batch)
   }
 
   /** Events up to the bounds, the first one always; and rows whose bundle is gone, which nobody will send any more. */
@@ -162,4 +176,8 @@ export class DeliveryTables {
     } while (page.length === PAGE)
     return { batch, gone }
   }
+}
+
+function lost({ target, owner, token }: DeliveryBatch): LeaseLostError {
+  return new LeaseLostError(`Deliveries to ${target} are no longer held by ${owner} (token ${token})`)
 }

@@ -163,6 +163,8 @@ export interface NodeStore {
     target: Rid,
     options: { owner: string; leaseMs: number; limit: number; maxBytes?: number; ignoreDue?: boolean },
   ): Promise<DeliveryBatch | undefined>
+  /** Keeps the batch for so long from now. @throws LeaseLostError */
+  renewDeliveries(batch: DeliveryBatch, leaseMs: number): Promise<void>
   /** The batch arrived: its rows go, the target's failures are forgotten. */
   deliveriesDone(batch: DeliveryBatch): Promise<void>
   /** The batch did not arrive: its rows stay, the target waits until `dueAt`. */

@@ -234,6 +234,10 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.submit(() => this.#deliveries.take(target, options))
   }
 
+  renewDeliveries(batch: port.DeliveryBatch, leaseMs: number): Promise<void> {
+    return this.#commits.submit(() => this.#deliveries.renew(batch, leaseMs))
+  }
+
   deliveriesDone(batch: port.DeliveryBatch): Promise<void> {
     return this.#commits.submit((wake) => this.#deliveries.done(batch, wake), batch.rows.length)
   }

@@ -257,6 +257,21 @@ export function describeOutbox(test: StoreUnderTest): void {
       await expect(test.store.deliveriesDone(next)).rejects.toThrow(LeaseLostError)
     })
 
+    it('keeps a batch for as long as it is renewed', async () => {
+      await test.put(bundleOf(A), [PEER])
+      const batch = await taken(PEER)
+      test.now += LEASE_MS - 1
+      await test.store.renewDeliveries(batch, LEASE_MS)
+      test.now += LEASE_MS - 1
+      expect(await due()).toEqual([])
+      test.now += 1
+      await expect(test.store.renewDeliveries(batch, LEASE_MS)).rejects.toThrow(LeaseLostError)
+      const next = await taken(PEER)
+      await expect(test.store.renewDeliveries(batch, LEASE_MS)).rejects.toThrow(LeaseLostError)
+      await test.store.deliveriesDone(next)
+      await expect(test.store.renewDeliveries(next, LEASE_MS)).rejects.toThrow(LeaseLostError)
+    })
+
     it('waits after a failure, except for a poll', async () => {
       await test.put(bundleOf(A), [PEER])
       expect(await test.store.nextDeliveryAt()).toBeUndefined()
