@@ -168,7 +168,8 @@ describe('a coordinator', () => {
     const node = await outsider()
     await node.introduce(branch)
     await until(() => reader.graph.profile(node.rid) !== undefined)
-    expect((await hub.store.read(node.rid))?.origin).toBe(branch.identity.rid)
+    // The branch tells the reader as well, which may hear of it first.
+    await until(async () => (await hub.store.read(node.rid))?.origin === branch.identity.rid)
     await node.tell(branch, forgetText(node.rid))
     for (const at of [branch, hub, reader]) await until(() => at.graph.profile(node.rid) === undefined)
   })
