@@ -3,12 +3,14 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { findPostgres, findRedis } from '@koi-mcp/testing'
 import { tableOf } from './report.ts'
 import { ratioOf, spreadOf } from './result.ts'
 import type { RowResult } from './result.ts'
 import { findReference } from './subjects/reference-node.ts'
 
 const ROOT = join(import.meta.dirname, '..')
+const PATH = process.env['PATH'] ?? ''
 const NODE = join(ROOT, 'node_modules/node/bin/node')
 const bench = (args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
   promisify(execFile)(NODE, ['--conditions=@koi-mcp/source', 'bench/main.ts', ...args], {
@@ -43,6 +45,17 @@ test('the smoke run fills every cell that has a value', async () => {
     'size-1k',
   ])
 })
+
+test.skipIf(findPostgres(PATH) === undefined || findRedis(PATH) === undefined)(
+  'several processes on servers, and their queue, have a value in every cell that can have one',
+  async () => {
+    const { stdout } = await bench(['--smoke', '--json', '--only', 'servers-2,queue'])
+    const { results } = JSON.parse(stdout) as { results: RowResult[] }
+    expect(results.map(({ row }) => row)).toEqual([...Array<string>(3).fill('servers-2'), 'queue', 'queue', 'queue'])
+    for (const side of ['ours', 'floor'] as const)
+      expect(results.filter((each) => !(median(each[side]) > 0))).toEqual([])
+  },
+)
 
 test('without the reference it says so, and measures the rest', async () => {
   const { stdout, stderr } = await bench(['--smoke', '--json', '--only', 'publish'], { KOI_NET_PYTHON: '/none' })

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { FloorCommands } from './floor/floor-process.ts'
-import type { LoadCommands } from './load/load-commands.ts'
+import type { LoadCommands, Target } from './load/load-commands.ts'
 import { CommandProcess } from './process/command-process.ts'
 import type { RowResult, Values } from './result.ts'
 import { ours } from './subjects/our-service.ts'
@@ -110,7 +110,7 @@ export async function underLoad(server: Server): Promise<Loaded> {
 }
 
 /** Plain data: a server is none, and commands travel between processes. */
-export const targetOf = ({ url, rid }: Server) => ({ url, rid })
+export const targetOf = ({ url, rid, others }: Server): Target => ({ url, rid, others })
 
 /** One round after the other, every side in each; a side that is left out says why. */
 export async function inTurns<S extends string, T>(

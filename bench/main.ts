@@ -11,17 +11,23 @@ import type { RowResult } from './result.ts'
 import { bundlesRow } from './rows/fetches.ts'
 import { eventsRow } from './rows/events.ts'
 import { publishRow } from './rows/publish.ts'
+import { queueRow } from './rows/queue.ts'
+import { serversRow } from './rows/servers.ts'
 import { sizeRow } from './rows/sizes.ts'
 import { findReference } from './subjects/reference-node.ts'
 
 const ROWS: Readonly<Record<string, { what: string; run: Row }>> = {
-  'events-10': { what: 'events accepted and applied, 10 a batch', run: eventsRow(10) },
-  'events-1': { what: 'events accepted and applied, 1 a batch', run: eventsRow(1) },
+  'events-10': { what: 'events accepted and applied, 10 a batch', run: eventsRow({ row: 'events-10', batch: 10 }) },
+  'events-1': { what: 'events accepted and applied, 1 a batch', run: eventsRow({ row: 'events-1', batch: 1 }) },
   'bundles-1': { what: 'bundles/fetch of 1', run: bundlesRow(1) },
   'bundles-100': { what: 'bundles/fetch of 100', run: bundlesRow(100) },
   'size-1k': { what: 'with 1,000 bundles: rids/fetch, one more event, restart, memory', run: sizeRow(1_000) },
   'size-50k': { what: 'the same with 50,000', run: sizeRow(50_000) },
   'size-1m': { what: 'the same with 1,000,000 (ours and the floor alone)', run: sizeRow(1_000_000) },
+  'servers-1': { what: 'events-10 into one process on Redis and Postgres', run: serversRow(1) },
+  'servers-2': { what: 'the same into two processes of one node', run: serversRow(2) },
+  'servers-4': { what: 'the same into four', run: serversRow(4) },
+  queue: { what: 'a wake-up by BullMQ, ours and bare', run: queueRow },
   publish: { what: 'a change published until an MCP client is told', run: publishRow },
 }
 

@@ -4,6 +4,8 @@ import type { Rid } from '@koi-mcp/protocol'
 export interface Target {
   readonly url: string
   readonly rid: Rid
+  /** Of the other processes of the node, which the connections are divided among. */
+  readonly others?: readonly string[] | undefined
 }
 
 export interface Numbers {

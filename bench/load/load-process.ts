@@ -15,7 +15,7 @@ const LAST_ONES = 100
 /** How long a subscription may take that is not coming where the server asks for none. */
 const EDGE_WAIT_MS = 1_000
 
-let events: { url: URL; requests: Buffer[]; lastOne: Buffer; lastOnes: Buffer } | undefined
+let events: { urls: readonly URL[]; requests: Buffer[]; lastOne: Buffer; lastOnes: Buffer } | undefined
 let fetches: { url: URL; requests: Buffer[] } | undefined
 
 const bundlesRequest = ({ url, rid }: Target, rids: readonly Rid[]): Buffer => {
@@ -23,8 +23,14 @@ const bundlesRequest = ({ url, rid }: Target, rids: readonly Rid[]): Buffer => {
   return postBytes(new URL(url), FETCH_BUNDLES_PATH, sender.sign(payload, rid))
 }
 
-async function withLanes<T>(url: URL, count: number, work: (lanes: readonly HttpLane[]) => Promise<T>): Promise<T> {
-  const lanes = await Promise.all(Array.from({ length: count }, () => HttpLane.open(url)))
+async function withLanes<T>(
+  urls: readonly URL[],
+  count: number,
+  work: (lanes: readonly HttpLane[]) => Promise<T>,
+): Promise<T> {
+  const lanes = await Promise.all(
+    Array.from({ length: count }, (_, index) => HttpLane.open(urls[index % urls.length]!)),
+  )
   try {
     return await work(lanes)
   } finally {
@@ -63,7 +69,7 @@ const commands: { readonly [C in LoadCommand]: (args: LoadCommands[C]['args']) =
   {
     introduce: async ({ target }) => {
       const url = new URL(target.url)
-      await withLanes(url, 1, async ([lane]) => {
+      await withLanes([url], 1, async ([lane]) => {
         await lane!.post(postBytes(url, BROADCAST_EVENTS_PATH, sender.introduction(target.rid)))
         // Ours proposes to subscribe, and takes what it subscribes to; a full node of the reference asks no partial one, and takes anything.
         const ask = bundlesRequest(target, [edgeRid(sender.rid, target.rid)])
@@ -86,7 +92,7 @@ const commands: { readonly [C in LoadCommand]: (args: LoadCommands[C]['args']) =
         .map((envelope) => postBytes(url, BROADCAST_EVENTS_PATH, envelope))
       const last = lastOf(numbers)
       events = {
-        url,
+        urls: [url, ...(target.others ?? []).map((other) => new URL(other))],
         requests,
         lastOne: bundlesRequest(target, last.slice(-1)),
         lastOnes: bundlesRequest(target, last),
@@ -96,8 +102,8 @@ const commands: { readonly [C in LoadCommand]: (args: LoadCommands[C]['args']) =
 
     sendEvents: ({ connections }) => {
       if (events === undefined) throw new Error('prepareEvents first')
-      const { url, requests, lastOne, lastOnes } = events
-      return withLanes(url, connections, async (lanes) => {
+      const { urls, requests, lastOne, lastOnes } = events
+      return withLanes(urls, connections, async (lanes) => {
         let index = 0
         const start = performance.now()
         await drain(lanes, () => requests[index++])
@@ -113,7 +119,7 @@ const commands: { readonly [C in LoadCommand]: (args: LoadCommands[C]['args']) =
       const url = new URL(target.url)
       const requests = payloads.map((payload) => postBytes(url, path, sender.sign(payload, target.rid)))
       fetches = { url, requests }
-      return withLanes(url, 1, async ([lane]) => {
+      return withLanes([url], 1, async ([lane]) => {
         const { status, body = '' } = await lane!.post(requests[0]!, { keepBody: true })
         if (status !== 200) throw new Error(`${path} was answered ${status}: ${body.slice(0, 300)}`)
         return { answer: body }
@@ -123,7 +129,7 @@ const commands: { readonly [C in LoadCommand]: (args: LoadCommands[C]['args']) =
     sendFetch: ({ ms, connections }) => {
       if (fetches === undefined) throw new Error('prepareFetch first')
       const { url, requests } = fetches
-      return withLanes(url, connections, async (lanes) => {
+      return withLanes([url], connections, async (lanes) => {
         let sent = 0
         const start = performance.now()
         await drain(lanes, () => (performance.now() - start < ms ? requests[sent++ % requests.length] : undefined))

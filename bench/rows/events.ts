@@ -2,6 +2,7 @@ import { inTurns, pick, targetOf, underLoad } from '../bench.ts'
 import type { Bench, Loaded, Row } from '../bench.ts'
 import { processCost } from '../process/process-cost.ts'
 import type { RowResult } from '../result.ts'
+import type { Server, Subject } from '../subjects/subject.ts'
 
 export interface EventRun {
   readonly events: number
@@ -22,18 +23,33 @@ export async function runEvents(
   const numbers = { first: loaded.next, events, batch }
   loaded.next += events
   await load.ask('prepareEvents', { target: targetOf(server), numbers })
-  const before = processCost(server.pid)?.cpuMs ?? Number.NaN
+  const before = cpuMsOf(server)
   const times = await load.ask('sendEvents', { connections: CONNECTIONS })
-  return { events, ...times, cpuMs: (processCost(server.pid)?.cpuMs ?? Number.NaN) - before }
+  return { events, ...times, cpuMs: cpuMsOf(server) - before }
+}
+
+/** Of all its processes. */
+function cpuMsOf({ pid, otherPids = [] }: Server): number {
+  return [pid, ...otherPids].reduce((sum, each) => sum + (processCost(each)?.cpuMs ?? Number.NaN), 0)
 }
 
 const eventsPerSecond = (events: number, ms: number): number => (events / ms) * 1000
 
+export interface EventsRow {
+  readonly row: string
+  readonly batch: number
+  /** Default: the coordinator on the embedded store. */
+  readonly subject?: Subject | Left | undefined
+}
+
 /** Events of one sender on 16 connections into an empty node: accepted (the 200s) and applied (served). */
-export function eventsRow(batch: number): Row {
+export function eventsRow({ row, batch, subject }: EventsRow): Row {
   return async (bench) => {
     const { effort } = bench
-    const sides = await bothSides(bench)
+    if (subject !== undefined && 'why' in subject) {
+      return results(row, batch, { ours: subject, reference: subject, floor: subject })
+    }
+    const sides = await bothSides(bench, { subject })
     const events = { ours: Math.ceil(effort.events.ours / (batch === 1 ? 2 : 1)), reference: effort.events.reference }
     await bench.floor.ask('open', { file: bench.folder('floor.db'), seed: 0 })
     let floorNext = 0
@@ -48,7 +64,7 @@ export function eventsRow(batch: number): Row {
           return { events: events.ours, acceptedMs: ms, appliedMs: ms, cpuMs }
         },
       })
-      return results(batch, taken)
+      return results(row, batch, taken)
     } finally {
       await ours.stop()
       if (!('why' in reference)) await reference.stop()
@@ -56,10 +72,13 @@ export function eventsRow(batch: number): Row {
   }
 }
 
-type Taken = Record<'ours' | 'reference' | 'floor', readonly EventRun[] | { readonly why: string }>
+interface Left {
+  readonly why: string
+}
 
-function results(batch: number, { ours, reference, floor }: Taken): RowResult[] {
-  const row = `events-${batch}`
+type Taken = Record<'ours' | 'reference' | 'floor', readonly EventRun[] | Left>
+
+function results(row: string, batch: number, { ours, reference, floor }: Taken): RowResult[] {
   const series = (what: string, unit: string, better: 'more' | 'less', of: (run: EventRun) => number): RowResult => ({
     row,
     what,
@@ -79,13 +98,17 @@ function results(batch: number, { ours, reference, floor }: Taken): RowResult[] 
 /** Both nodes, filled alike and under load; what is sent has numbers of its own. */
 export async function bothSides(
   bench: Bench,
-  { seed = 0, noReference }: { seed?: number; noReference?: string | undefined } = {},
+  {
+    seed = 0,
+    noReference,
+    subject = bench.ours,
+  }: { seed?: number; noReference?: string | undefined; subject?: Subject | undefined } = {},
 ): Promise<{ ours: Loaded; reference: Loaded | { readonly why: string } }> {
   const start = async (subject: Bench['ours']): Promise<Loaded> => {
     if (seed > 0) bench.say(`filling ${subject.name} with ${seed.toLocaleString('en-US')} bundles`)
     return underLoad(await subject.start(bench.folder(subject.name), { seed }))
   }
-  const ours = await start(bench.ours)
+  const ours = await start(subject)
   if (noReference !== undefined) return { ours, reference: { why: noReference } }
   try {
     return { ours, reference: 'why' in bench.reference ? bench.reference : await start(bench.reference) }

@@ -33,12 +33,14 @@ export interface ServiceOptions {
   readonly firstContact?: string | undefined
   /** Folder for a CPU profile, written when the service stops. */
   readonly profile?: string | undefined
+  /** More of its configuration. */
+  readonly env?: NodeJS.ProcessEnv | undefined
 }
 
 const ROOT = join(import.meta.dirname, '../..')
 
 /** Starts a built service as an operator would: `durability: full`, logs of level `info` as JSON, into a pipe. */
-export async function startService({ app, state, firstContact, profile }: ServiceOptions): Promise<OurServer> {
+export async function startService({ app, state, firstContact, profile, env }: ServiceOptions): Promise<OurServer> {
   const main = join(ROOT, 'apps', app, 'dist/main.js')
   if (!existsSync(main)) throw new Error(`${main} is missing: run "npm run build" first`)
   await mkdir(state, { recursive: true })
@@ -53,6 +55,7 @@ export async function startService({ app, state, firstContact, profile }: Servic
       KOI_MCP_PERSISTENCE__DURABILITY: 'full',
       KOI_MCP_LOGGING__FORMAT: 'json',
       ...(firstContact === undefined ? {} : { KOI_MCP_NETWORK__FIRST_CONTACT: firstContact }),
+      ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -3,6 +3,8 @@ import type { Target } from '../load/load-commands.ts'
 /** A started server process. */
 export interface Server extends Target {
   readonly pid: number
+  /** Of the other processes of the node. */
+  readonly otherPids?: readonly number[] | undefined
   /** From being started to answering requests, in milliseconds. */
   readonly readyMs: number
   stop(): Promise<void>
