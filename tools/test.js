@@ -66,7 +66,7 @@ async function vitest(
   say(`${name}…`)
   // Where a setup writes what it cannot run here, a line each.
   const skipped = join(RESULTS, `${name}.skipped.txt`)
-  const env = { ...environment(), KOI_MCP_TEST_SKIPPED: skipped, ...extra }
+  const env = { ...environment(), TEST_SKIPPED_FILE: skipped, ...extra }
   const { code } = await run(node, [bin('vitest/vitest.mjs'), ...args], { env })
   const why = existsSync(skipped) ? readFileSync(skipped, 'utf8').trim().replaceAll('\n', '; ') : undefined
   /** @type {Counts} */

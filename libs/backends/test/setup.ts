@@ -51,5 +51,5 @@ function checkThere(
 /** For whoever reads along, and for the summary of `npm test`. */
 function tell(why: string): void {
   process.stderr.write(`backends: ${why}\n`)
-  if (process.env.KOI_MCP_TEST_SKIPPED) appendFileSync(process.env.KOI_MCP_TEST_SKIPPED, `${why}\n`)
+  if (process.env.TEST_SKIPPED_FILE) appendFileSync(process.env.TEST_SKIPPED_FILE, `${why}\n`)
 }
