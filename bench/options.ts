@@ -37,7 +37,7 @@ export function readOptions(args: readonly string[], rows: readonly string[]): O
 export const helpText = (rows: Readonly<Record<string, string>>): string => `npm run bench [-- options]
 
 Measures the built services against the real koi-net (KOI_NET_PYTHON, else .venv-koi-net) and against a bare loop, taking
-turns. Servers, load generator and loop each have a process of their own; HTTP on loopback, durability full. About 12 minutes.
+turns. Servers, load generator and loop each have a process of their own; HTTP on loopback, durability full. About a quarter of an hour.
 
   --only ROW,ROW   these rows alone
   --quick          fewer and shorter rounds, nodes filled with a tenth: about 3 minutes, rough
