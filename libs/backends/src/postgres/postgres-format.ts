@@ -15,13 +15,19 @@ export interface Migration {
   readonly oldest: number
 }
 
+/** In the order in which steps use them: the release before works on meanwhile, and neither may wait for the other. */
+const IN_ORDER = 'LOCK TABLE inbox, outbox_targets, outbox, dead_letters IN ACCESS EXCLUSIVE MODE;'
+
 /**
  * Each takes the schema from the format of its index to the next. Never change one that was released: a function that changes gets a new
  * name, for the release before runs beside this one and calls the old.
  */
 export const MIGRATIONS: readonly Migration[] = [
   { sql: [TABLES, INBOX_FUNCTIONS, CACHE_FUNCTIONS, OUTBOX_FUNCTIONS].join('\n'), oldest: 1 },
-  { sql: [LEASE_FUNCTIONS, BACKLOG_FUNCTIONS, DEAD_LETTER_FUNCTIONS, SETTLE_FUNCTIONS].join('\n'), oldest: 1 },
+  {
+    sql: [IN_ORDER, LEASE_FUNCTIONS, BACKLOG_FUNCTIONS, DEAD_LETTER_FUNCTIONS, SETTLE_FUNCTIONS].join('\n'),
+    oldest: 1,
+  },
 ]
 
 const FORMAT_TABLE =
