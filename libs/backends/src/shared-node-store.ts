@@ -216,6 +216,12 @@ export class SharedNodeStore implements core.NodeStore {
     this.#held.delete(batch.token)
   }
 
+  async deliveriesLate({ target, rids, token }: core.DeliveryBatch): Promise<void> {
+    await this.#parts.lapsed.queueAnew(target, [...new Set(rids)])
+    this.#wakes.wake({ outbox: true })
+    this.#held.delete(token)
+  }
+
   dropDeliveries(target: Rid): Promise<number> {
     return this.#parts.deliveries.drop(target)
   }

@@ -103,6 +103,8 @@ interface StoreLapsed {
   list(): Promise<readonly core.LapsedTarget[]>
   resume(target: Rid): Promise<boolean>
   queueState(target: Rid, references: readonly core.StateReference[], last: boolean): Promise<void>
+  /** `NodeStore.deliveriesLate`; each RID once. */
+  queueAnew(target: Rid, rids: readonly Rid[]): Promise<void>
 }
 
 interface StoreValues {

@@ -1,6 +1,6 @@
 import { isSentAsItWas, storedBundle, textToSend } from '@koi-mcp/core'
 import type { Clock, LapsedTarget, StateReference } from '@koi-mcp/core'
-import type { Rid } from '@koi-mcp/protocol'
+import type { EventType, Rid } from '@koi-mcp/protocol'
 import type { PostgresConnections, Queries } from './postgres-connections.ts'
 import { theRow } from './the-row.ts'
 
@@ -11,7 +11,12 @@ interface CachedRow {
   contents: string
 }
 
-/** Targets whose events were given up, and what they are told when they come back. */
+interface AsItIs {
+  readonly rid: Rid
+  readonly eventType: EventType | undefined
+}
+
+/** Targets whose events were given up or came late, and what they are told then. */
 export class PostgresLapsed {
   readonly #db: PostgresConnections
   readonly #clock: Clock | undefined
@@ -57,14 +62,39 @@ export class PostgresLapsed {
     })
   }
 
-  async #queueTexts(queries: Queries, target: Rid, references: readonly StateReference[]): Promise<void> {
+  /** Locks as `queueState` does. */
+  queueAnew(target: Rid, rids: readonly Rid[]): Promise<void> {
+    const asTheyAre = rids.filter(isSentAsItWas)
+    const others = rids.filter((rid) => !isSentAsItWas(rid))
+    return this.#db.transaction(async (queries) => {
+      if (asTheyAre.length > 0) await queries.get('SELECT lock_network(false)')
+      const sql = 'SELECT cardinality(open_targets_2($1, ARRAY[$2])) > 0 AS open'
+      if (!theRow(await queries.get<{ open: boolean }>(sql, this.#now, target)).open) return
+      if (asTheyAre.length > 0) {
+        const references = asTheyAre.map((rid) => ({ rid, eventType: undefined }))
+        await this.#queueTexts(queries, target, references)
+      }
+      if (others.length === 0) return
+      await queries.get(
+        'UPDATE outbox SET fresh = false WHERE target = $1 AND rid = ANY ($2) AND fresh',
+        target,
+        others,
+      )
+      const [twice, events] = [others.flatMap((rid) => [rid, rid]), others.flatMap(() => ['FORGET', 'NEW'])]
+      await queries.get('SELECT queue_state($1, $2, $3, $4)', this.#now, target, twice, events)
+    })
+  }
+
+  /** Without an event type: an UPDATE of what is cached, or a FORGET. */
+  async #queueTexts(queries: Queries, target: Rid, references: readonly AsItIs[]): Promise<void> {
     const rows = await queries.all<CachedRow>(
       'SELECT rid, origin, manifest, contents FROM cache WHERE rid = ANY ($1)',
       references.map(({ rid }) => rid),
     )
     const cached = new Map(rows.map((row) => [row.rid, row]))
-    const sends = references.flatMap(({ rid, eventType }) => {
+    const sends = references.flatMap(({ rid, eventType: asked }) => {
       const row = cached.get(rid)
+      const eventType = asked ?? (row === undefined ? 'FORGET' : 'UPDATE')
       if (row?.origin === target) return []
       const text = textToSend(rid, eventType, row && storedBundle(row.manifest, row.contents))
       return text === undefined ? [] : [{ rid, eventType, text }]

@@ -59,9 +59,29 @@ const QUEUE_STATE = stepScript(
   end`,
 )
 
+const QUEUE_ANEW = stepScript(
+  FUNCTIONS,
+  String.raw`
+  local target = arg()
+  for _, rid in ipairs(args()) do
+    local origin, manifest = unpack(call('HMGET', key('cache:' .. rid), 'origin', 'manifest'))
+    if origin ~= target and starts_with(rid, 'orn:koi-net.') then
+      queue_event(target, rid, manifest and 'UPDATE' or 'FORGET', false)
+    elseif origin ~= target then
+      for id in refs_of(target, 'r' .. rid) do
+        local row = row_of(target, id)
+        row.fresh = false
+        put_row(target, row)
+      end
+      queue_event(target, rid, 'FORGET', false)
+      queue_event(target, rid, 'NEW', false)
+    end
+  end`,
+)
+
 const LAPSED_A_PAGE = 500
 
-/** Targets whose events were given up, and what they are told when they come back. */
+/** Targets whose events were given up or came late, and what they are told then. */
 export class RedisLapsed {
   readonly #db: RedisConnection
 
@@ -95,5 +115,9 @@ export class RedisLapsed {
   queueState(target: Rid, references: readonly StateReference[], last: boolean): Promise<void> {
     const args = references.flatMap(({ rid, eventType }) => [rid, eventType])
     return this.#db.step(QUEUE_STATE, [target, last ? 1 : 0, ...listArguments(args)], () => undefined)
+  }
+
+  queueAnew(target: Rid, rids: readonly Rid[]): Promise<void> {
+    return this.#db.step(QUEUE_ANEW, [target, ...listArguments(rids)], () => undefined)
   }
 }

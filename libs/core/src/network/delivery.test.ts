@@ -360,6 +360,46 @@ describe('DeliveryWorker', () => {
     expect(received(peer)).toEqual([news('1')])
   })
 
+  it('puts right what it sent after its lease was over', async () => {
+    const { store, worker, peers, clock, log } = await setup(1, { leaseMs: 1_000 })
+    const [peer] = peers
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    peer.server.answer = () => promise
+    await announce(store, testBundle('1'), [peer.identity.rid])
+    worker.start()
+    await until(() => received(peer).length === 1)
+    clock.now += 1_000
+    peer.server.answer = () => OK
+    resolve(OK)
+    await until(() => received(peer).length === 2)
+    await worker.idle()
+    const forgotten = news('1').map((event) => event.replace('NEW', 'FORGET'))
+    expect(received(peer)).toEqual([news('1'), [...forgotten, ...news('1')]])
+    expect(log.lines.filter(({ level }) => level === 'warn')).toMatchObject([{ fields: { count: 1 } }])
+    expect(await store.outboxState()).toEqual([])
+  })
+
+  it('does not send a batch whose lease was over before it came', async () => {
+    let stands = 1
+    const { store, worker, peers } = await setup(1, { leaseMs: 50 }, (inner) =>
+      storeWith(inner, {
+        takeDeliveries: async (...asked) => {
+          const batch = await inner.takeDeliveries(...asked)
+          if (stands-- > 0) {
+            await inner.deliveriesDone(batch!)
+            await new Promise((resume) => setTimeout(resume, 60))
+          }
+          return batch
+        },
+      }),
+    )
+    await announce(store, testBundle('1'), [peers[0].identity.rid])
+    worker.start()
+    await until(() => stands < 0)
+    await worker.idle()
+    expect(received(peers[0])).toEqual([])
+  })
+
   it.each(['invalid_signature', 'invalid_key', 'invalid_target'])(
     'gives up no event of a node that refuses everything with %s',
     async (error) => {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
 import { PeerList } from '../security/peer-list.ts'
-import { NETWORK_LANE } from '../store/node-store.ts'
+import { LeaseLostError, NETWORK_LANE } from '../store/node-store.ts'
 import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
 import { storeQueue } from '../store/work-queue.ts'
 import type { WorkQueue, WorkTaker } from '../store/work-queue.ts'
@@ -24,6 +24,7 @@ type DeliveryStore = Pick<
   | 'renewDeliveries'
   | 'deliveriesDone'
   | 'deliveriesFailed'
+  | 'deliveriesLate'
   | 'dropDeliveries'
   | 'lapseDeliveries'
   | 'outboxState'
@@ -209,12 +210,15 @@ export class DeliveryWorker implements WorkTaker {
       while (!signal.aborted) {
         const limit = Math.min(attempt.limit ?? MAX_EVENTS, MAX_EVENTS)
         const lease = { owner: this.#owner, leaseMs, limit, maxBytes: MAX_BYTES, ignoreDue }
+        const asked = performance.now()
         const taken = await store.takeDeliveries(target, lease)
         if (taken === undefined) return
+        // Whoever stood still this long has lost it to another.
+        if (performance.now() - asked >= leaseMs) continue
         const batch = peers.within(taken)
         const outcome =
           batch.eventTexts.length === 0 ? DELIVERED : await this.#holding(batch, () => attempt.send(batch))
-        if (!(await this.#settle(batch, outcome))) return
+        if (!(await this.#settle(batch, outcome, signal))) return
         // What stands behind a batch is due with it; one that is to be halved was put back as failed just now.
         ignoreDue = true
       }
@@ -240,7 +244,32 @@ export class DeliveryWorker implements WorkTaker {
   }
 
   /** True when the next batch may follow at once. */
-  async #settle(batch: DeliveryBatch, outcome: Delivered): Promise<boolean> {
+  async #settle(batch: DeliveryBatch, outcome: Delivered, signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#tellOutcome(batch, outcome)
+    } catch (error) {
+      if (!(error instanceof LeaseLostError)) throw error
+      await this.#putRight(batch, signal)
+      return false
+    }
+  }
+
+  /** The process stood still with the batch, and another went on in its place: what arrived late may be old by then. */
+  async #putRight(batch: DeliveryBatch, signal: AbortSignal): Promise<void> {
+    const { store, log } = this.#options
+    const { target, eventTexts } = batch
+    log.warn('events went out late, what they are about is told again', { peer: target, count: eventTexts.length })
+    for (;;) {
+      try {
+        return await store.deliveriesLate(batch)
+      } catch (error) {
+        if (signal.aborted) throw error
+        await sleep(SWEEP_MS, signal)
+      }
+    }
+  }
+
+  async #tellOutcome(batch: DeliveryBatch, outcome: Delivered): Promise<boolean> {
     const { store, log, clock } = this.#options
     switch (outcome.kind) {
       case 'delivered':

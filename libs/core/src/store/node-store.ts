@@ -169,6 +169,11 @@ export interface NodeStore {
   deliveriesDone(batch: DeliveryBatch): Promise<void>
   /** The batch did not arrive: its rows stay, the target waits until `dueAt`. */
   deliveriesFailed(batch: DeliveryBatch, failure: { error: string; dueAt: number }): Promise<void>
+  /**
+   * The batch may have arrived after its lease was over, behind what another sent meanwhile: an old NEW after a FORGET. What the target knows of its RIDs
+   * is put right: each is queued as a FORGET and what is cached, a node or an edge as what is cached or a FORGET; but not what the target itself told.
+   */
+  deliveriesLate(batch: DeliveryBatch): Promise<void>
   /** Drops all that is queued for a target (the node was forgotten, or refuses for good). Returns how many. */
   dropDeliveries(target: Rid): Promise<number>
   outboxState(): Promise<readonly OutboxTargetState[]>

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { CacheTables } from './cache-tables.ts'
 import type { Wake } from './group-commit.ts'
 import { isSentAsItWas } from './lanes.ts'
-import type { Emissions, StateReference } from './node-store.ts'
+import type { DeliveryBatch, Emissions, StateReference } from './node-store.ts'
 import type { OutboxTargets } from './outbox-targets.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { asNew, textToSend } from './stored-rows.ts'
@@ -67,6 +67,20 @@ export class OutboxTables {
       if (this.#cache.originOf(rid) !== target) this.#queue(target, rid, eventType, false, wake)
     }
     if (last) this.#targets.settle(target)
+  }
+
+  /** `NodeStore.deliveriesLate` */
+  queueAnew({ target, rids }: Pick<DeliveryBatch, 'target' | 'rids'>, wake: Wake): void {
+    for (const rid of new Set(rids)) {
+      if (this.#cache.originOf(rid) === target) continue
+      if (isSentAsItWas(rid)) {
+        this.#queue(target, rid, this.#cache.bundle(rid) === undefined ? 'FORGET' : 'UPDATE', false, wake)
+        continue
+      }
+      this.#db.run('UPDATE outbox SET fresh = 0 WHERE target = ? AND rid = ? AND fresh = 1', target, rid)
+      this.#queue(target, rid, 'FORGET', false, wake)
+      this.#queue(target, rid, 'NEW', false, wake)
+    }
   }
 
   /** The event as it would be sent now; nothing when the bundle is gone. */

@@ -246,6 +246,10 @@ export class SqliteNodeStore implements port.NodeStore {
     return this.#commits.submit((wake) => this.#deliveries.failed(batch, failure, wake))
   }
 
+  deliveriesLate(batch: port.DeliveryBatch): Promise<void> {
+    return this.#commits.submit((wake) => this.#outbox.queueAnew(batch, wake), batch.rids.length)
+  }
+
   dropDeliveries(target: Rid): Promise<number> {
     return this.#commits.submit(() => this.#targets.drop(target))
   }

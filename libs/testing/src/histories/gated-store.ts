@@ -14,12 +14,13 @@ export const UNDER_A_LEASE = new Set([
   'retryLater',
   'deadLetter',
   'renewLane',
+  'renewDeliveries',
   'deliveriesDone',
   'deliveriesFailed',
 ])
 
 /** Looks for work: where they find none, failing behind them is failing before them. */
-export const LOOKS = new Set(['takeLanes', 'dueTargets', 'takeDeliveries'])
+export const LOOKS = new Set(['takeLanes', 'dueTargets', 'takeDeliveries', 'renewDeliveries'])
 
 export const outage = () => new StoreError('UNAVAILABLE', 'the store is away')
 export const lost = () => new LeaseLostError('the lease is lost')

@@ -1,4 +1,4 @@
-import { InboxWorker, Pipeline, silentLogger, TransientError } from '@koi-mcp/core'
+import { InboxWorker, LeaseLostError, Pipeline, silentLogger, TransientError } from '@koi-mcp/core'
 import type { AuthorityMode, NetworkGraph, NodeStore } from '@koi-mcp/core'
 import type { Rid } from '@koi-mcp/protocol'
 import type { FetchClient } from './served.ts'
@@ -93,12 +93,18 @@ export class NodeProcess {
     if (batch === undefined) return
     try {
       await pause('before post', unreachable)
+      await store.renewDeliveries(batch, DELIVERY_LEASE_MS)
       receive(target, batch.eventTexts)
       await pause('after post', unreachable)
     } catch (error) {
       return store.deliveriesFailed(batch, { error: String(error), dueAt: Date.now() + 1_000 })
     }
-    await store.deliveriesDone(batch)
+    try {
+      await store.deliveriesDone(batch)
+    } catch (error) {
+      if (!(error instanceof LeaseLostError)) throw error
+      await store.deliveriesLate(batch)
+    }
   }
 }
 

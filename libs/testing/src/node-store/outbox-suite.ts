@@ -272,6 +272,44 @@ export function describeOutbox(test: StoreUnderTest): void {
       await expect(test.store.renewDeliveries(next, LEASE_MS)).rejects.toThrow(LeaseLostError)
     })
 
+    it('that came late is put right: a FORGET, and what is cached', async () => {
+      const edge = asRid(`orn:koi-net.edge:${'e'.repeat(64)}`)
+      for (const rid of [A, B, OTHER_PEER, edge]) await test.put(bundleOf(rid), [PEER])
+      const late = await taken(PEER)
+      test.now += LEASE_MS
+      const another = await taken(PEER)
+      for (const rid of [A, edge]) await test.forget(rid, [PEER])
+      await test.store.deliveriesDone(another)
+      await test.store.deliveriesDone(await taken(PEER))
+      await test.store.deliveriesLate(late)
+      const batch = await taken(PEER)
+      expect(short(batch).sort()).toEqual([
+        ['FORGET', A],
+        ['FORGET', B],
+        ['FORGET', edge],
+        ['NEW', B],
+        ['UPDATE', OTHER_PEER],
+      ])
+      await test.store.deliveriesDone(batch)
+      expect(await test.store.outboxState()).toEqual([])
+    })
+
+    it('that came late is put right where something new of it waits, and the target told nothing of its own', async () => {
+      for (const rid of [A, B]) await test.put(bundleOf(rid), [PEER])
+      const late = await taken(PEER)
+      test.now += LEASE_MS
+      await test.store.deliveriesDone(await taken(PEER))
+      await test.forget(A, [PEER])
+      await test.store.deliveriesDone(await taken(PEER))
+      await test.put(bundleOf(A, { v: 2 }), [PEER])
+      await test.put(bundleOf(B, { v: 2 }), [], 'UPDATE', PEER)
+      await test.store.deliveriesLate(late)
+      expect(short(await taken(PEER))).toEqual([
+        ['FORGET', A],
+        ['NEW', A],
+      ])
+    })
+
     it('waits after a failure, except for a poll', async () => {
       await test.put(bundleOf(A), [PEER])
       expect(await test.store.nextDeliveryAt()).toBeUndefined()

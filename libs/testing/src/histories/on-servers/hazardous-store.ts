@@ -34,6 +34,7 @@ function hastened(name: keyof NodeStore, args: readonly unknown[]): readonly unk
   switch (name) {
     case 'takeLanes':
     case 'renewLane':
+    case 'renewDeliveries':
       return [args[0], LEASE_MS, ...args.slice(2)]
     case 'takeDeliveries':
       return [args[0], { ...(args[1] as object), leaseMs: LEASE_MS }]

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import type { Accepted, NodeStore } from '@koi-mcp/core'
+import type { Rid } from '@koi-mcp/protocol'
 import type { GraphSeen } from '../check-history.ts'
 import { begin } from '../history.ts'
 import type { Answered, Played } from '../history.ts'
@@ -66,6 +67,7 @@ export class HistoryOnServers {
     const graphs = await this.#end()
     const { recording, received, hazards } = readJournal(journal)
     rmSync(journal)
+    await this.#sendRest(received)
     return {
       first,
       cache: new Map((await store.listBundles()).map((stored) => [stored.rid, stored])),
@@ -142,6 +144,15 @@ export class HistoryOnServers {
     const { pending } = await store.inboxState()
     const outbox = JSON.stringify(await store.outboxState())
     throw new Error(`the history does not end: ${this.#sending} send, ${pending} pending, outbox ${outbox}`)
+  }
+
+  /** A process that is slower than its leases may queue something last of all. */
+  async #sendRest(received: Map<Rid, readonly string[]>): Promise<void> {
+    const { store } = this.#stage
+    for (const { target } of await store.outboxState()) {
+      const batch = await store.takeDeliveries(target, { owner: 'the end', leaseMs: 1_000, limit: 0, ignoreDue: true })
+      received.set(target, [...(received.get(target) ?? []), ...(batch?.eventTexts ?? [])])
+    }
   }
 
   async #end(): Promise<readonly GraphSeen[]> {

@@ -41,7 +41,7 @@ export class Journal {
 
 export interface JournalRead {
   readonly recording: Recording
-  readonly received: ReadonlyMap<Rid, readonly string[]>
+  readonly received: Map<Rid, readonly string[]>
   readonly hazards: readonly string[]
 }
 
