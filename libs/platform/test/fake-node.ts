@@ -3,6 +3,7 @@ import type { Rid } from '@koi-mcp/protocol'
 import type {
   BackupManifest,
   DeadLetter,
+  KnowledgeChange,
   LapsedTarget,
   NodeReply,
   OutboxTargetState,
@@ -40,6 +41,7 @@ export class FakeNode implements ServiceNode, PublishingNode {
   replies: (path: string, body: Uint8Array) => Promise<NodeReply> = () =>
     Promise.resolve({ status: 200, contentType: 'application/json', body: 'null' })
   readonly #listeners = new Set<(event: NodeHappening) => void>()
+  readonly #changeListeners = new Set<(change: KnowledgeChange) => void>()
 
   readonly knowledge: ServiceNode['knowledge'] = {
     read: (rid) => Promise.resolve(this.bundles.find((bundle) => bundle.rid === rid)),
@@ -97,11 +99,18 @@ export class FakeNode implements ServiceNode, PublishingNode {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
+  onChange(listener: (change: KnowledgeChange) => void): () => void {
+    this.#changeListeners.add(listener)
+    return () => this.#changeListeners.delete(listener)
+  }
   get listeners(): number {
-    return this.#listeners.size
+    return this.#listeners.size + this.#changeListeners.size
   }
   tell(event: NodeHappening): void {
     for (const listener of this.#listeners) listener(event)
+  }
+  change(change: KnowledgeChange): void {
+    for (const listener of this.#changeListeners) listener(change)
   }
   publish(input: object, options?: { idempotencyKey?: string }): Promise<{ rid: Rid; place: number }> {
     this.calls.push(['publish', contentsOf(input).text, options])

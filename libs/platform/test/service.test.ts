@@ -5,7 +5,7 @@ import { Module } from '@nestjs/common'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DeadLetter } from '@koi-mcp/core'
 import { BackupError, PublishError, SchemaError, silentLogger, StoreError } from '@koi-mcp/core'
-import { asRid } from '@koi-mcp/protocol'
+import { asRid, edgeProfileContents, edgeRid } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
 import {
   BackupController,
@@ -290,11 +290,29 @@ describe('the knowledge API', () => {
     const response = await fetch(`${url}/api/events`, { signal: reader.signal })
     const chunks = response.body!.pipeThrough(new TextDecoderStream()).getReader()
     expect((await chunks.read()).value).toBe(': events from now on\n\n')
-    const at = '1970-01-01T00:00:00.005Z'
-    node.tell({ at, event: 'NEW', rid: 'orn:a.b:\n', ridType: 'orn:a.b', about: 'knowledge', source: NODE_RID })
-    expect((await chunks.read()).value).toBe(
-      `data: {"kind":"new","at":5,"rid":"orn:a.b:\\n","rid_type":"orn:a.b","peer":"${NODE_RID}"}\n\n`,
-    )
+    const began = Date.now()
+    let unread = ''
+    const next = async () => {
+      while (!unread.includes('\n\n')) unread += (await chunks.read()).value ?? ''
+      const { at, ...event } = JSON.parse(/^data: (.*)\n\n/.exec(unread)?.[1] ?? '') as { at: number }
+      unread = unread.slice(unread.indexOf('\n\n') + 2)
+      expect(at).toBeGreaterThanOrEqual(began)
+      return event
+    }
+    const subscriber = asRid(`orn:koi-net.node:other+${'1'.repeat(64)}`)
+    const rid_types = ['orn:a.b']
+    const edge = { source: NODE_RID, target: subscriber, edge_type: 'WEBHOOK', status: 'APPROVED', rid_types } as const
+    const rid = edgeRid(NODE_RID, subscriber)
+    node.bundles = [stored(rid, edgeProfileContents(edge).text)]
+    node.change({ seq: 1, rid, eventType: 'UPDATE' })
+    node.change({ seq: 2, rid: asRid('orn:a.b:\n'), eventType: 'NEW', origin: NODE_RID })
+    expect(await next()).toEqual({
+      kind: 'edge',
+      rid,
+      rid_type: 'orn:koi-net.edge',
+      edge: { provider: NODE_RID, subscriber, status: 'APPROVED', rid_types },
+    })
+    expect(await next()).toEqual({ kind: 'new', rid: 'orn:a.b:\n', rid_type: 'orn:a.b', peer: NODE_RID })
     reader.abort()
     await expect.poll(() => node.listeners).toBe(0)
   })

@@ -8,7 +8,7 @@ import type { Query as QueryParameters } from '../http/query.ts'
 import { SERVICE } from '../service/service.ts'
 import type { Service } from '../service/service.ts'
 import { storedBundleText } from './bundle-text.ts'
-import { liveEventOf } from './live-event.ts'
+import { followLiveChanges } from './live-changes.ts'
 import { streamEvents } from './event-stream.ts'
 import { serviceStatus } from './service-status.ts'
 import type { ServiceStatus } from './service-status.ts'
@@ -71,6 +71,6 @@ export class KnowledgeController {
   events(@Res() reply: FastifyReply): void {
     const { node, readiness } = this.#service
     reply.hijack()
-    streamEvents(reply.raw, (listener) => node.onEvent((event) => listener(liveEventOf(event))), readiness.draining)
+    streamEvents(reply.raw, (listener) => followLiveChanges(node, listener), readiness.draining)
   }
 }

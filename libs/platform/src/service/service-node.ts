@@ -1,6 +1,7 @@
 import type {
   BackupManifest,
   Carried,
+  FollowKnowledge,
   KnowledgeReader,
   NodeGraph,
   NodeIdentity,
@@ -24,7 +25,10 @@ export interface ServiceNode extends Carried {
     | 'dropDeadLetter'
   >
   readonly queue: Pick<WorkQueue, 'state'>
+  /** What this process does. */
   onEvent(listener: (event: NodeHappening) => void): () => void
+  /** What becomes of the cache, whichever process of the node does it. */
+  readonly onChange: FollowKnowledge
   /** Writes key and store into an empty folder of this user's own. */
   fillBackup(folder: string, signal: AbortSignal): Promise<BackupManifest>
   start(options?: { signal?: AbortSignal }): Promise<void>
