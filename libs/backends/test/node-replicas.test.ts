@@ -56,11 +56,17 @@ describe.skipIf(url === '')('one node of many processes on Postgres', () => {
     expect(aboutNodes()).toEqual(['NEW'])
     expect(told.filter(({ event }) => event === 'FORGET')).toEqual([])
 
+    const changed = nodes.map((node) => {
+      const rids: string[] = []
+      node.onChange(({ rid }) => void (rid.startsWith(NoteRID.name) && rids.push(rid)))
+      return rids
+    })
     for (const [index, node] of nodes.entries()) {
       await node.publish({ rid: NoteRID.of(`${index}`), contents: { index } })
     }
     const notes = nodes.map((_, index) => NoteRID.of(`${index}`)).sort()
     for (const node of nodes) await expect.poll(() => [...node.notes].sort(), LONG).toEqual(notes)
+    await expect.poll(() => changed.map((rids) => rids.toSorted()), LONG).toEqual(nodes.map(() => notes))
     await expect.poll(() => coordinator.knowledge.listRids({ types: [NoteRID.name] }), LONG).toEqual(notes)
   })
 
