@@ -160,7 +160,7 @@ describe('MCP with provider none', () => {
     expect(status).toBe(403)
     expect(JSON.parse(body)).toMatchObject({
       message:
-        'Only callers on this machine may do this; set security.publish_token (KOI_MCP_SECURITY__PUBLISH_TOKEN), or security.allow_anonymous_mcp (KOI_MCP_SECURITY__ALLOW_ANONYMOUS_MCP), to let others in',
+        'Only callers on this machine may do this; set security.publish_token (KOI_MCP_SECURITY__PUBLISH_TOKEN) to let others in, or security.allow_anonymous_mcp (KOI_MCP_SECURITY__ALLOW_ANONYMOUS_MCP) for MCP alone',
     })
     expect(warnings).toEqual([expect.stringMatching(/^only callers on this machine may use MCP: /)])
   })

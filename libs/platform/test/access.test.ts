@@ -183,6 +183,20 @@ describe('with a provider of tokens', () => {
     expect(await statusOf('/api/status', { token: 'x'.repeat(20_000) })).toBe(431)
   })
 
+  it('does not read the body of a stranger', async () => {
+    await openWithTokens()
+    const status = await new Promise((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'content-length': 16 * 1024 * 1024 }
+      const asked = request(`${running.service.url}/publish`, { method: 'POST', headers }, (response) => {
+        resolve(response.statusCode)
+        asked.destroy()
+      }).on('error', reject)
+      // The rest never comes.
+      asked.write('{')
+    })
+    expect(status).toBe(401)
+  })
+
   it('asks every handler’s callers for who they are, and for all that it names', async () => {
     await openWithTokens()
     expect(await statusOf('/plain')).toBe(401)
@@ -313,7 +327,7 @@ describe('with provider none', () => {
       `Only callers on this machine may do this; set ${token} to let others in`,
     )
     expect(await messageOf('/open', { headers: afar })).toBe(
-      `Only callers on this machine may do this; set ${token}, or security.allow_anonymous_mcp (KOI_MCP_SECURITY__ALLOW_ANONYMOUS_MCP), to let others in`,
+      `Only callers on this machine may do this; set ${token} to let others in`,
     )
     expect(await messageOf('/api/status', { token: 'x' })).toBe(
       'This service has no token (security.publish_token): call without one',

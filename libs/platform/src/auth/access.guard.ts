@@ -35,7 +35,7 @@ export class AccessGuard implements CanActivate {
     if (this.#service.readiness.state === 'starting') throw new RequestError(503, 'The service is starting')
     const http = context.switchToHttp()
     const demand = { permissions: requiredPermissionsOf(...targets), openedBy: openTo }
-    const { expiresAt } = await this.#access.admit(http.getRequest<FastifyRequest>(), demand)
+    const { expiresAt } = await this.#access.admit(http.getRequest<FastifyRequest>().raw, demand)
     if (expiresAt !== undefined) endWith(expiresAt, http.getResponse<FastifyReply>())
     return true
   }

@@ -3,6 +3,7 @@ import { AuthError, bearerToken, checkPermissions } from '@koi-mcp/core'
 import type { AuthManager, AuthUser } from '@koi-mcp/core'
 import type { SecuritySettings } from '../config/settings.ts'
 import { variableOf } from '../config/settings-error.ts'
+import type { Role, Service } from '../service/service.ts'
 import { isLocal } from './local-caller.ts'
 import type { CallerRequest } from './local-caller.ts'
 import type { OpeningSetting } from './open-to.ts'
@@ -12,6 +13,9 @@ const EVERYTHING = new Set<string>(PERMISSIONS)
 const LOCAL: AuthUser = { subject: 'local', permissions: EVERYTHING }
 const SERVICE: AuthUser = { subject: 'service', permissions: EVERYTHING }
 const ANYBODY: AuthUser = { subject: 'anybody', permissions: new Set() }
+
+/** In the consumer, what lets callers in to MCP alone. */
+const MCP_ALONE = `, or ${named('security.allow_anonymous_mcp')} for MCP alone`
 
 /** What an endpoint asks of its callers. */
 export interface Demand {
@@ -27,23 +31,42 @@ export interface Demand {
 export class Access {
   readonly #security: SecuritySettings
   readonly #manager: AuthManager | undefined
+  readonly #role: Role
+  readonly #users = new WeakMap<object, AuthUser>()
 
-  constructor(security: SecuritySettings, manager: AuthManager | undefined) {
-    this.#security = security
+  constructor({ settings, role }: Pick<Service, 'settings' | 'role'>, manager: AuthManager | undefined) {
+    this.#security = settings.security
     this.#manager = manager
+    this.#role = role
+  }
+
+  /** Before the body of a request is read: no stranger fills the memory. @throws AuthError */
+  async admitBody(request: CallerRequest): Promise<void> {
+    // Where a setting opens one endpoint, only the guard knows which.
+    if (!this.#security.allow_anonymous_mcp) await this.#userOf(request)
   }
 
   /** @throws AuthError that says what to show, or what is missing */
   async admit(request: CallerRequest, { permissions, openedBy }: Demand): Promise<AuthUser> {
     if (openedBy !== undefined && this.#security[openedBy]) return ANYBODY
-    const shown = bearerToken(request.headers.authorization)
-    if (this.#manager === undefined) return this.#admitWithout(request, shown, openedBy)
-    const user = await this.#manager.validateToken(shown ?? '')
-    checkPermissions(user, permissions)
+    const user = await this.#userOf(request)
+    // Without tokens of users, who is let in may do everything.
+    if (this.#manager !== undefined) checkPermissions(user, permissions)
     return user
   }
 
-  #admitWithout(request: CallerRequest, shown: string | undefined, openedBy: OpeningSetting | undefined): AuthUser {
+  async #userOf(request: CallerRequest): Promise<AuthUser> {
+    const known = this.#users.get(request)
+    if (known !== undefined) return known
+    const shown = bearerToken(request.headers.authorization)
+    const user =
+      this.#manager === undefined ? this.#without(request, shown) : await this.#manager.validateToken(shown ?? '')
+    this.#users.set(request, user)
+    return user
+  }
+
+  /** With provider `none`. */
+  #without(request: CallerRequest, shown: string | undefined): AuthUser {
     const token = this.#security.publish_token
     if (shown !== undefined && token !== undefined && sameSecret(shown, token)) return SERVICE
     const isHere = isLocal(request)
@@ -53,10 +76,10 @@ export class Access {
       throw new AuthError(code, 'Show the token: Authorization: Bearer <security.publish_token>')
     }
     if (isHere) throw new AuthError('FORBIDDEN', 'This service has no token (security.publish_token): call without one')
-    const or = openedBy === undefined ? '' : `, or ${named(`security.${openedBy}`)},`
+    const or = this.#role === 'consumer' ? MCP_ALONE : ''
     throw new AuthError(
       'FORBIDDEN',
-      `Only callers on this machine may do this; set ${named('security.publish_token')}${or} to let others in`,
+      `Only callers on this machine may do this; set ${named('security.publish_token')} to let others in${or}`,
     )
   }
 }

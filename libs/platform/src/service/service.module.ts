@@ -13,7 +13,7 @@ import type { Service } from './service.ts'
 export class ServiceModule {
   static for(service: Service): DynamicModule {
     const { settings, log } = service
-    const access = new Access(settings.security, authManagerOf(settings.security, { log }))
+    const access = new Access(service, authManagerOf(settings.security, { log }))
     return {
       module: ServiceModule,
       global: true,
