@@ -14,6 +14,8 @@ export interface NodeChoice {
   readonly name?: string | undefined
   /** The folder of a single node (`persistence.storage_path`); in place of the two. */
   readonly storage?: string | undefined
+  /** What its service asks for, where it runs. */
+  readonly token?: string | undefined
 }
 
 const STORE = 'knowledge.db'
@@ -47,11 +49,12 @@ export const runningService = async (
   folder: string,
   io: Pick<Io, 'env'>,
   signal: AbortSignal,
+  token?: string,
 ): Promise<ServiceApi | undefined> => {
   const note = await readFile(join(folder, 'service.json'), 'utf8').catch(() => undefined)
   if (note === undefined) return undefined
   const { url, node_rid } = JSON.parse(note) as { url: string; node_rid: string }
-  const api = new ServiceApi(url, tokenOf(io))
+  const api = new ServiceApi(url, tokenOf(io, token))
   try {
     // What a node says of itself to everybody, so that no token is needed to find out.
     const self = (await api.json(WELL_KNOWN_PATH, [], signal)) as { rid?: unknown }
