@@ -17,21 +17,15 @@ const SET: Readonly<Record<string, readonly [text: string, value: unknown]>> = {
   'network.max_retries': ['5', 5],
   'network.backoff_factor': ['2', 2],
   'persistence.storage_path': ['/srv/koi', '/srv/koi'],
-  'security.auth_config': ['{"issuer":"x"}', { issuer: 'x' }],
   'domains.data_catalog.enabled': ['false', false],
   'domains.data_catalog.config': ['{"folder":"/data"}', { folder: '/data' }],
 }
 
 describe('what the product was asked for by name', () => {
-  const due = FRAMEWORK_NAMES.filter(({ issue }) => issue <= DELIVERED)
+  const due = FRAMEWORK_NAMES.filter(({ issue, here }) => issue <= DELIVERED || here !== undefined)
 
   it.each(due.map(({ name, here }) => ({ name, here })))('has $name', ({ here }) => {
     expect(here?.()).toBeDefined()
-  })
-
-  it('says of nothing that it comes later which is here', () => {
-    const early = FRAMEWORK_NAMES.filter(({ issue, here }) => issue > DELIVERED && here !== undefined)
-    expect(early.map(({ name }) => name)).toEqual([])
   })
 
   it('names nothing twice', () => {
@@ -48,6 +42,16 @@ describe('its configuration', () => {
   it.each(Object.entries(SET))('takes %s from its variable', (path, [text, value]) => {
     const variable = `KOI_MCP_${path.toUpperCase().replaceAll('.', '__')}`
     expect(at(settings({ [variable]: text }), path)).toEqual(value)
+  })
+
+  it('takes a provider of users and its configuration, which count together', () => {
+    const config = { issuer: 'https://id.example.org', audience: 'koi-mcp' }
+    const { security } = settings({
+      KOI_MCP_SECURITY__ENABLE_AUTH: 'true',
+      KOI_MCP_SECURITY__AUTH_PROVIDER: 'oauth',
+      KOI_MCP_SECURITY__AUTH_CONFIG: JSON.stringify(config),
+    }) as { security: object }
+    expect(security).toMatchObject({ enable_auth: true, auth_provider: 'oauth', auth_config: config })
   })
 })
 

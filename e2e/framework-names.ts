@@ -1,4 +1,6 @@
 import {
+  AuthError,
+  AuthManager,
   ConsumerNode,
   CoordinatorNode,
   DomainExtension,
@@ -8,8 +10,10 @@ import {
   openSqliteStore,
   PermanentError,
   ProducerNode,
+  RequiredPermissions,
   RobustKnowledgeHandler,
   SchemaRegistry,
+  SecureCoordinatorNode,
   STOP_CHAIN,
   TransientError,
 } from '@koi-mcp/core'
@@ -19,6 +23,7 @@ import type {
   KnowledgeProcessor,
   NodeOptions,
   NodeStore,
+  SecureCoordinatorOptions,
   StoredBundle,
 } from '@koi-mcp/core'
 import {
@@ -38,6 +43,7 @@ import {
   PersistenceSettings,
   runService,
   SecuritySettings,
+  TOKEN_PROVIDERS,
 } from '@koi-mcp/platform'
 import { createConsumerFromConfig } from '../apps/mcp-gateway/src/mcp-gateway.ts'
 import { createCoordinatorFromConfig } from '../apps/coordinator/src/coordinator.ts'
@@ -151,16 +157,28 @@ export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
   { name: 'PermanentError', issue: 3, here: () => PermanentError },
 
   // Authentication and authorization
-  { name: 'SecureCoordinatorNode', issue: 6 },
-  { name: 'SecureCoordinatorNode(auth_config)', issue: 6 },
-  { name: 'SecureCoordinatorNode.auth_middleware', issue: 6 },
-  { name: 'SecureCoordinatorNode.authorize', issue: 6 },
-  { name: 'AuthManager', issue: 6 },
-  { name: 'AuthManager.validate_token', issue: 6 },
-  { name: 'AuthError', issue: 6 },
-  { name: 'required_permissions', issue: 6 },
-  { name: 'auth_provider: jwt', issue: 6 },
-  { name: 'auth_provider: oauth', issue: 6 },
+  { name: 'SecureCoordinatorNode', issue: 6, here: () => SecureCoordinatorNode },
+  {
+    name: 'SecureCoordinatorNode(auth_config)',
+    issue: 6,
+    here: memberOf<SecureCoordinatorOptions>()('authConfig'),
+  },
+  {
+    name: 'SecureCoordinatorNode.auth_middleware',
+    issue: 6,
+    here: memberOf<SecureCoordinatorNode>()('authMiddleware'),
+  },
+  {
+    name: 'SecureCoordinatorNode.authorize',
+    issue: 6,
+    here: () => SecureCoordinatorNode.prototype.authorize.bind(undefined),
+  },
+  { name: 'AuthManager', issue: 6, here: () => AuthManager },
+  { name: 'AuthManager.validate_token', issue: 6, here: () => AuthManager.prototype.validateToken.bind(undefined) },
+  { name: 'AuthError', issue: 6, here: () => AuthError },
+  { name: 'required_permissions', issue: 6, here: () => RequiredPermissions },
+  { name: 'auth_provider: jwt', issue: 6, here: () => TOKEN_PROVIDERS.jwt },
+  { name: 'auth_provider: oauth', issue: 6, here: () => TOKEN_PROVIDERS.oauth },
 
   // Persistence and recovery
   { name: 'PersistentCoordinatorNode', issue: 5 },

@@ -6,6 +6,7 @@ export const looking = (command: Command, description: string): Command =>
     .description(description)
     .option('--url <url>', 'a service to ask (default: the gateway of the network that runs with --state)')
     .option('--state <dir>', 'state folder of the running network', '.koi')
+    .option('--token <token>', 'what the service asks for (default: the variable KOI_MCP_TOKEN)')
     .option('--json', 'JSON, for scripts')
 
 /** Command lines to copy, each with what it does; for the end of a help. */

@@ -145,6 +145,7 @@ const addState = (program: Command, io: Io): void => {
         'The copy is of one moment, checked, and there whole or not at all.',
     )
     .addArgument(new Argument('<folder>', 'where nothing is yet'))
+    .option('--token <token>', 'what its service asks for (default: the variable KOI_MCP_TOKEN)')
     .option('--json', 'JSON, for scripts')
     .addHelpText(
       'after',

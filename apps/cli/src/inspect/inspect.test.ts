@@ -81,11 +81,18 @@ describe('get', () => {
 
   test('says what to do about an unknown RID, a service that is not there, and a missing token', async () => {
     const url = await serve((_at, response, { headers }) => {
-      response.writeHead(headers.authorization === 'Bearer secret' ? 404 : 401).end('{}')
+      const status = { 'Bearer secret': 404, 'Bearer weak': 403 }[headers.authorization ?? ''] ?? 401
+      response.writeHead(status).end('{"message":"This needs\\u001b more"}')
     })
     await expect(get('a:b', { url, state: '.koi' }, terminal().io, signal)).rejects.toThrow(
-      `${url} wants a token (HTTP 401): put it into the variable KOI_MCP_SECURITY__PUBLISH_TOKEN.`,
+      `${url} wants a token (HTTP 401): This needs\\u{1b} more. Put one into the variable KOI_MCP_TOKEN, or give --token.`,
     )
+    const weak = terminal({ KOI_MCP_TOKEN: 'weak', KOI_MCP_SECURITY__PUBLISH_TOKEN: 'secret' })
+    await expect(get('a:b', { url, state: '.koi' }, weak.io, signal)).rejects.toThrow(
+      `${url} answered HTTP 403: This needs\\u{1b} more`,
+    )
+    const nothing = `Nothing is known of a:b.`
+    await expect(get('a:b', { url, state: '.koi', token: 'secret' }, weak.io, signal)).rejects.toThrow(nothing)
     const { io } = terminal({ KOI_MCP_SECURITY__PUBLISH_TOKEN: 'secret' })
     await expect(get('a:b', { url, state: '.koi' }, io, signal)).rejects.toThrow(
       'Nothing is known of a:b. "koi-mcp rids" lists what is, "koi-mcp search TEXT" searches it.',

@@ -5,6 +5,7 @@ import { DEFAULT_PORT, ROLES } from '../roles.ts'
 import { gatewayUrl, readRunningNetwork } from '../state-folder.ts'
 import type { RunningNetwork } from '../state-folder.ts'
 import { ServiceApi } from './service-api.ts'
+import { tokenOf } from './token.ts'
 
 export interface LookOptions {
   /** Address of a service; by default the gateway of the network that runs with this state folder. */
@@ -13,16 +14,18 @@ export interface LookOptions {
   /** Another node of that network, by its name. */
   readonly name?: string | undefined
   readonly json?: boolean
+  /** What the caller shows; by default that of the variables. */
+  readonly token?: string | undefined
 }
 
 /** The service to look into: that of the address or the name, else the gateway of the running network, else where a gateway is by default. */
-export const locate = async ({ url, state, name }: LookOptions, io: Io): Promise<ServiceApi> => {
+export const locate = async ({ url, state, name, token }: LookOptions, io: Io): Promise<ServiceApi> => {
   if (url !== undefined && !/^https?:\/\//iu.test(url)) {
     throw new CliError(`"${url}" is no address. Give one such as --url http://127.0.0.1:${GATEWAY_PORT}`)
   }
   const network = url === undefined ? await readRunningNetwork(resolve(io.cwd, state)) : undefined
   const found = url === undefined && name !== undefined ? urlOf(name, network, state) : network && gatewayUrl(network)
-  return new ServiceApi(url ?? found ?? `http://127.0.0.1:${GATEWAY_PORT}`, io.env['KOI_MCP_SECURITY__PUBLISH_TOKEN'])
+  return new ServiceApi(url ?? found ?? `http://127.0.0.1:${GATEWAY_PORT}`, tokenOf(io, token))
 }
 
 const urlOf = (name: string, network: RunningNetwork | undefined, state: string): string => {

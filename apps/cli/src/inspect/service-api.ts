@@ -1,4 +1,5 @@
 import { CliError, errorCode, messageOf } from '../errors.ts'
+import { printable } from '../output/printable.ts'
 import { eventStreamData } from './event-stream.ts'
 
 /** Nobody answers at the address. */
@@ -90,12 +91,13 @@ const unreachable = (base: string, error: unknown): ServiceUnreachable => {
 }
 
 const refused = (base: string, status: number, body: string): CliError => {
-  if (status === 401 || status === 403) {
+  const says = printable(saysWhat(body) ?? body.slice(0, 200))
+  if (status === 401) {
     return new CliError(
-      `${base} wants a token (HTTP ${status}): put it into the variable KOI_MCP_SECURITY__PUBLISH_TOKEN.`,
+      `${base} wants a token (HTTP 401): ${says}. Put one into the variable KOI_MCP_TOKEN, or give --token.`,
     )
   }
-  return new CliError(`${base} answered HTTP ${status}: ${saysWhat(body) ?? body.slice(0, 200)}`)
+  return new CliError(`${base} answered HTTP ${status}: ${says}`)
 }
 
 /** The message of an error body of the services. */

@@ -17,7 +17,7 @@ export const backup = (target: string, choice: NodeChoice & { json?: boolean }, 
     const password = await keyPassword(io)
     let unopened: string | undefined
     const manifest = await placeBackup(place, async (partial) => {
-      await fill(folder, partial, io, signal)
+      await fill(folder, partial, io, signal, choice.token)
       try {
         return await checkBackup(partial, password)
       } catch (error) {
@@ -37,8 +37,8 @@ export const backup = (target: string, choice: NodeChoice & { json?: boolean }, 
     )
   })
 
-const fill = async (folder: string, partial: string, io: Io, signal: AbortSignal): Promise<void> => {
-  const service = await runningService(folder, io, signal)
+const fill = async (folder: string, partial: string, io: Io, signal: AbortSignal, token?: string): Promise<void> => {
+  const service = await runningService(folder, io, signal, token)
   if (service === undefined) return void (await fillBackupOfStopped(folder, partial, signal))
   // The service takes only a folder of its own user.
   const { uid, gid } = await stat(folder)

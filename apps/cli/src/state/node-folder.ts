@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CliError } from '../errors.ts'
 import { ServiceApi, ServiceUnreachable } from '../inspect/service-api.ts'
+import { tokenOf } from '../inspect/token.ts'
 import type { Io } from '../io.ts'
 
 /** Which node a command is about. */
@@ -13,9 +14,13 @@ export interface NodeChoice {
   readonly name?: string | undefined
   /** The folder of a single node (`persistence.storage_path`); in place of the two. */
   readonly storage?: string | undefined
+  /** What its service asks for, where it runs. */
+  readonly token?: string | undefined
 }
 
 const STORE = 'knowledge.db'
+/** Where every node says who it is. */
+const WELL_KNOWN_PATH = '/.well-known/koi-net.json'
 
 /** The folder of the node that is meant; a `CliError` that lists the choices where that is not clear. */
 export const nodeFolder = ({ state, name, storage }: NodeChoice, io: Pick<Io, 'cwd'>): string => {
@@ -42,16 +47,18 @@ const nodesIn = (network: string): string[] =>
 /** The service that runs on a node's folder, as it says there itself. One that was killed left its word behind: another may answer there now. */
 export const runningService = async (
   folder: string,
-  { env }: Pick<Io, 'env'>,
+  io: Pick<Io, 'env'>,
   signal: AbortSignal,
+  token?: string,
 ): Promise<ServiceApi | undefined> => {
   const note = await readFile(join(folder, 'service.json'), 'utf8').catch(() => undefined)
   if (note === undefined) return undefined
   const { url, node_rid } = JSON.parse(note) as { url: string; node_rid: string }
-  const api = new ServiceApi(url, env['KOI_MCP_SECURITY__PUBLISH_TOKEN'])
+  const api = new ServiceApi(url, tokenOf(io, token))
   try {
-    const status = (await api.json('/api/status', [], signal)) as { node_rid?: unknown }
-    return status.node_rid === node_rid ? api : undefined
+    // What a node says of itself to everybody, so that no token is needed to find out.
+    const self = (await api.json(WELL_KNOWN_PATH, [], signal)) as { rid?: unknown }
+    return self.rid === node_rid ? api : undefined
   } catch (error) {
     if (error instanceof ServiceUnreachable) return undefined
     throw error

@@ -1,8 +1,9 @@
-import { Controller, Get, Inject, Query, Res, UseGuards } from '@nestjs/common'
+import { Controller, Get, Inject, Query, Res } from '@nestjs/common'
+import { RequiredPermissions } from '@koi-mcp/core'
 import type { CoordinatorNode } from '@koi-mcp/core'
 import {
-  LoopbackOrBearer,
   numberOf,
+  READ_KNOWLEDGE,
   requiredRid,
   RequestError,
   ridOf,
@@ -16,9 +17,9 @@ import { listEntities, listNodes, registryOverview } from './registry.ts'
 
 const PAGE = 100
 
-/** The registry: what is known in the network, by domain and type. For callers on this machine or with the token. */
+/** The registry: what is known in the network, by domain and type. */
 @Controller('registry')
-@UseGuards(LoopbackOrBearer)
+@RequiredPermissions(READ_KNOWLEDGE)
 export class RegistryController {
   readonly #service: Service<CoordinatorNode>
   constructor(@Inject(SERVICE) service: Service<CoordinatorNode>) {

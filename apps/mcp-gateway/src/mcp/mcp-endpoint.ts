@@ -2,7 +2,7 @@ import { createMcpHandler } from '@koi-mcp/mcp'
 import type { McpHandler } from '@koi-mcp/mcp'
 import type { ConsumerNode } from '@koi-mcp/core'
 import type { Companion, Service } from '@koi-mcp/platform'
-import { allowedHosts } from '../config.ts'
+import { accessWarning, allowedHosts } from '../config.ts'
 
 /** The MCP server over what the node knows; there is one once the node has started, and none after it begins to stop. */
 export class McpEndpoint implements Companion {
@@ -19,6 +19,8 @@ export class McpEndpoint implements Companion {
 
   start(): Promise<void> {
     const { node, version, log, settings } = this.#service
+    const warning = accessWarning(settings)
+    if (warning !== undefined) log.warn(warning)
     this.#handler = createMcpHandler({
       knowledge: node.knowledge,
       adapters: node.adapters,

@@ -1,5 +1,6 @@
 import { All, Controller, Inject, Req, Res } from '@nestjs/common'
-import { RequestError } from '@koi-mcp/platform'
+import { RequiredPermissions } from '@koi-mcp/core'
+import { OpenWhere, READ_KNOWLEDGE, RequestError } from '@koi-mcp/platform'
 import type { FastifyReply, FastifyRequest } from '@koi-mcp/platform'
 import { McpEndpoint } from './mcp-endpoint.ts'
 
@@ -14,6 +15,8 @@ const PARSE_ERROR = JSON.stringify({
 
 /** Carries MCP's Streamable HTTP: the raw request and response, and the body that Fastify has read. */
 @Controller('mcp')
+@RequiredPermissions(READ_KNOWLEDGE)
+@OpenWhere('allow_anonymous_mcp')
 export class McpController {
   readonly #mcp: McpEndpoint
   constructor(@Inject(McpEndpoint) mcp: McpEndpoint) {

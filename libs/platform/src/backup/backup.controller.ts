@@ -1,9 +1,9 @@
 import { isAbsolute } from 'node:path'
-import { Body, Controller, HttpCode, Inject, Post, Res, UseGuards } from '@nestjs/common'
+import { Body, Controller, HttpCode, Inject, Post, Res } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
-import { BackupError } from '@koi-mcp/core'
+import { BackupError, RequiredPermissions } from '@koi-mcp/core'
 import type { BackupManifest } from '@koi-mcp/core'
-import { LoopbackOrBearer } from '../http/access.ts'
+import { ADMINISTER_NODE } from '../auth/permissions.ts'
 import { RequestError } from '../http/http-errors.ts'
 import { readJsonObject } from '../publish/publish-request.ts'
 import { SERVICE } from '../service/service.ts'
@@ -11,7 +11,7 @@ import type { Service } from '../service/service.ts'
 
 /** `koi-mcp backup` of a running node: only its own process may read its store. */
 @Controller('api')
-@UseGuards(LoopbackOrBearer)
+@RequiredPermissions(ADMINISTER_NODE)
 export class BackupController {
   readonly #service: Service
   constructor(@Inject(SERVICE) service: Service) {

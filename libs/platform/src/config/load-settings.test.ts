@@ -44,6 +44,7 @@ describe('loadSettings', () => {
         enable_auth: false,
         auth_provider: 'none',
         auth_config: {},
+        allow_anonymous_mcp: false,
       },
       logging: { level: 'info', format: 'auto' },
       domains: { data_catalog: { enabled: true, config: {} } },
@@ -124,11 +125,11 @@ describe('loadSettings', () => {
       '  node.port (KOI_MCP_NODE__PORT) must be a port, a whole number from 0 (any free one) to 65535. Example: 9000',
       '  network (KOI_MCP_NETWORK) must be an object. Example: {"first_contact": …}',
       '  persistence.storage_type (KOI_MCP_PERSISTENCE__STORAGE_TYPE) must be file, redis or postgres. Example: postgres',
-      '  security.enable_auth (KOI_MCP_SECURITY__ENABLE_AUTH) must be false: authentication of users is not in this release yet. Example: false',
       '  logging.level (KOI_MCP_LOGGING__LEVEL) must be debug, info, warn or error. Example: info',
       '  domains.data_catalogue (KOI_MCP_DOMAINS__DATA_CATALOGUE) is no domain that this service knows, did you mean data_catalog?',
       '  extra (KOI_MCP_EXTRA) is not known; known are node, network, persistence, queue, security, logging, domains.',
       '  network_first_contact (KOI_MCP_NETWORK_FIRST_CONTACT) is not known, did you mean network.first_contact (KOI_MCP_NETWORK__FIRST_CONTACT)? Sections end in two underscores.',
+      '  security.auth_provider (KOI_MCP_SECURITY__AUTH_PROVIDER) must be jwt or oauth when security.enable_auth is true. Example: jwt',
     ])
   })
 

@@ -1,4 +1,6 @@
 import { validateSync } from 'class-validator'
+import { TokenSettings } from '../auth/token-settings.ts'
+import { checkAuth, checkKeys } from './check-auth.ts'
 import { checkBackends } from './check-backends.ts'
 import { parseConfigFile } from './config-file.ts'
 import { readVariables } from './environment.ts'
@@ -66,9 +68,11 @@ export function loadSettings(sources: SettingsSources): KoiMcpSettings {
   readSecret(settings.persistence, 'persistence.redis_url', sources, problems)
   readSecret(settings.queue, 'queue.redis_url', sources, problems)
   readSecret(settings.security, 'security.publish_token', sources, problems)
+  readTokenSettings(settings, sources, problems)
   problems.push(
     ...checkAddress(settings),
     ...checkPeers(settings),
+    ...checkAuth(settings.security),
     ...checkBackends(settings),
     ...(problems.length === 0 ? (sources.check?.(settings) ?? []) : []),
   )
@@ -193,6 +197,18 @@ function readSecret(section: object, path: string, { readFile }: SettingsSources
   } catch (error) {
     problems.push({ path: `${path}_file`, message: `names a file that ${(error as Error).message}` })
   }
+}
+
+/** `security.auth_config`, where a provider reads it. */
+function readTokenSettings(
+  { security }: KoiMcpSettings,
+  { readFile }: SettingsSources,
+  problems: SettingsProblem[],
+): void {
+  const { enable_auth, auth_provider: provider, auth_config } = security
+  if (enable_auth !== true || (provider !== 'jwt' && provider !== 'oauth') || !isTree(auth_config)) return
+  const tokens = readSection(TokenSettings, 'security.auth_config', auth_config, problems)
+  problems.push(...checkKeys(provider, tokens, readFile))
 }
 
 /** Host and port make a base URL, except where the host stands for every address of the machine. */

@@ -210,20 +210,30 @@ export class SecuritySettings {
   @Must('be an object with the RIDs of nodes as keys and lists of RID types as values, ["*"] for all', isPeerTypes)
   peer_types: Readonly<Record<string, readonly string[]>> = {}
 
-  @Setting('boolean', 'false')
-  @Must('be false: authentication of users is not in this release yet', (value) => value !== true)
+  /** Whether callers of this service's own API and of MCP show who they are, wherever they call from. */
+  @Setting('boolean', 'true')
   @Must('be true or false', isBoolean)
   enable_auth = false
 
-  @Setting('text', 'none')
-  @Must('be none: other providers are not in this release yet', (value) => value === 'none')
-  auth_provider = 'none'
+  /** `jwt`: tokens of an issuer whose keys are given; `oauth`: of one that says itself where its keys are. */
+  @Setting('text', 'jwt')
+  @Must('be none, jwt or oauth', isOneOf(['none', 'jwt', 'oauth']))
+  auth_provider: 'none' | 'jwt' | 'oauth' = 'none'
 
-  @Setting('object', '{}')
+  /** What it may hold: `TokenSettings`. */
+  @Setting(
+    'object',
+    '{"issuer": "https://id.example.org", "audience": "koi-mcp", "jwks_url": "https://id.example.org/jwks"}',
+  )
   @Must('be an object', isObject)
   auth_config: Readonly<Record<string, unknown>> = {}
 
-  /** What a caller who is not on this machine shows to publish, and to look into the node. */
+  /** Lets anybody who reaches the consumer read what it knows over MCP. Without it, callers of other machines need a token. */
+  @Setting('boolean', 'true')
+  @Must('be true or false', isBoolean)
+  allow_anonymous_mcp = false
+
+  /** What a caller who is not on this machine shows to publish, and to look into the node; beside users' tokens, that of services. */
   @Setting('text', 'a long random text, or better a file in security.publish_token_file')
   @IsOptional()
   @Must('be text of at least 16 characters', (value) => isText(value) && value.length >= 16)

@@ -1,6 +1,7 @@
-import { Body, Controller, Get, HttpCode, Inject, Post, Query, Res, UseGuards } from '@nestjs/common'
+import { Body, Controller, Get, HttpCode, Inject, Post, Query, Res } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
-import { LoopbackOrBearer } from '../http/access.ts'
+import { RequiredPermissions } from '@koi-mcp/core'
+import { ADMINISTER_NODE } from '../auth/permissions.ts'
 import { RequestError } from '../http/http-errors.ts'
 import { numberOf } from '../http/query.ts'
 import type { Query as QueryParameters } from '../http/query.ts'
@@ -13,9 +14,9 @@ import { readPlaces } from './places-request.ts'
 const PAGE = 100
 const MAX_PLACE = Number.MAX_SAFE_INTEGER
 
-/** Events that failed for good, for people and scripts on this machine or with the token: `koi-mcp dead-letters`. */
+/** Events that failed for good, for people and scripts: `koi-mcp dead-letters`. */
 @Controller('api')
-@UseGuards(LoopbackOrBearer)
+@RequiredPermissions(ADMINISTER_NODE)
 export class DeadLettersController {
   readonly #service: Service
   constructor(@Inject(SERVICE) service: Service) {

@@ -1,12 +1,14 @@
 import { Controller, Get, HttpCode, Inject } from '@nestjs/common'
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus'
 import type { HealthCheckResult } from '@nestjs/terminus'
+import { OpenToAll } from '../auth/open-to.ts'
 import { SERVICE } from '../service/service.ts'
 import type { Service } from '../service/service.ts'
 import { lostDependencies } from './lost-dependencies.ts'
 
 /** `/livez`: the process answers. `/readyz`: send it work; not ready only while starting or draining. */
 @Controller()
+@OpenToAll()
 export class HealthController {
   readonly #service: Service
   readonly #health: HealthCheckService

@@ -1,8 +1,9 @@
-import type { RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import { NestFactory } from '@nestjs/core'
 import type { DynamicModule, INestApplication } from '@nestjs/common'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import { NodeCarrier } from '@koi-mcp/core'
+import { Access } from '../auth/access.ts'
 import { nestLogger } from '../logs/nest-logger.ts'
 import type { Service } from '../service/service.ts'
 import type { HttpServer } from './http-server.ts'
@@ -33,6 +34,11 @@ export async function createApp(module: DynamicModule, service: Service, http: H
   fastify.removeAllContentTypeParsers()
   // JSON alone: a form or a script-less page of a browser cannot send it to this machine without asking first.
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  let access: Access | undefined
+  // Routes that are open to all take no body.
+  fastify.addHook('onRequest', async ({ raw, routeOptions }) => {
+    if (routeOptions.url !== undefined && hasBody(raw)) await access?.admitBody(raw)
+  })
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
     service.log.debug('answered', {
@@ -48,7 +54,12 @@ export async function createApp(module: DynamicModule, service: Service, http: H
     abortOnError: false,
     logger: nestLogger(service.log),
   })
+  access = app.get(Access)
   await app.init()
   await fastify.ready()
   return app
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { Catch, HttpException, Inject } from '@nestjs/common'
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
-import { StoreError } from '@koi-mcp/core'
+import { AuthError, StoreError } from '@koi-mcp/core'
 import { SERVICE } from '../service/service.ts'
 import type { Service } from '../service/service.ts'
 
@@ -44,7 +44,7 @@ export class HttpErrors implements ExceptionFilter {
       this.#service.log.error('a request failed', { error, path: reply.request.url.split('?')[0] })
     if (reply.sent) return
     if (body.statusCode === 503) void reply.header('retry-after', '1')
-    if (body.statusCode === 401) void reply.header('www-authenticate', 'Bearer')
+    if (error instanceof AuthError) void reply.headers(error.headers)
     // Whoever sends too much is not read to the end.
     if (body.statusCode === 413) void reply.header('connection', 'close')
     void reply.code(body.statusCode).type('application/json; charset=utf-8').send(JSON.stringify(body))
@@ -63,6 +63,7 @@ function errorBody(error: unknown): ErrorBody | { readonly statusCode: 503 } {
     const fields = error.fields.length === 0 ? {} : { fields: error.fields }
     return { ...plain(error.getStatus(), error.message), ...fields }
   }
+  if (error instanceof AuthError) return plain(error.status, error.message)
   if (error instanceof HttpException) return plain(error.getStatus(), error.message)
   if (error instanceof StoreError)
     return plain(503, STORE_TROUBLE[error.code] ?? 'The store of this node cannot be used now')

@@ -1,7 +1,8 @@
-import { Controller, Get, Inject, Query, Res, UseGuards } from '@nestjs/common'
+import { Controller, Get, Inject, Query, Res } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
+import { RequiredPermissions } from '@koi-mcp/core'
 import type { SearchPage } from '@koi-mcp/core'
-import { LoopbackOrBearer } from '../http/access.ts'
+import { READ_KNOWLEDGE } from '../auth/permissions.ts'
 import { RequestError } from '../http/http-errors.ts'
 import { numberOf, requiredRid, ridOf, textOf, textsOf } from '../http/query.ts'
 import type { Query as QueryParameters } from '../http/query.ts'
@@ -15,9 +16,9 @@ import type { ServiceStatus } from './service-status.ts'
 
 const PAGE = 100
 
-/** What this node knows, read-only, for people and scripts on this machine or with the token: `koi-mcp rids | get | search | watch`. */
+/** What this node knows, read-only, for people and scripts: `koi-mcp rids | get | search | watch`. */
 @Controller('api')
-@UseGuards(LoopbackOrBearer)
+@RequiredPermissions(READ_KNOWLEDGE)
 export class KnowledgeController {
   readonly #service: Service
   constructor(@Inject(SERVICE) service: Service) {

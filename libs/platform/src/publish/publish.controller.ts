@@ -1,7 +1,7 @@
-import { Body, Controller, Headers, HttpCode, Inject, Post, UseGuards } from '@nestjs/common'
+import { Body, Controller, Headers, HttpCode, Inject, Post } from '@nestjs/common'
 import { KOI_NET_EDGE, KOI_NET_NODE, ridTypeOf } from '@koi-mcp/protocol'
-import { PublishError, SchemaError } from '@koi-mcp/core'
-import { LoopbackOrBearer } from '../http/access.ts'
+import { PublishError, RequiredPermissions, SchemaError } from '@koi-mcp/core'
+import { PUBLISH_KNOWLEDGE } from '../auth/permissions.ts'
 import { RequestError } from '../http/http-errors.ts'
 import type { FieldProblem } from '../http/http-errors.ts'
 import { checkedRid } from '../http/query.ts'
@@ -10,9 +10,9 @@ import type { Service } from '../service/service.ts'
 import type { PublishingNode, ServiceNode } from '../service/service-node.ts'
 import { readIdempotencyKey, readJsonObject, readPublication } from './publish-request.ts'
 
-/** Publishing over HTTP, for callers on this machine or with the token. A 200 means that it is durable. */
+/** Publishing over HTTP. A 200 means that it is durable. */
 @Controller()
-@UseGuards(LoopbackOrBearer)
+@RequiredPermissions(PUBLISH_KNOWLEDGE)
 export class PublishController {
   readonly #service: Service<ServiceNode & PublishingNode>
   constructor(@Inject(SERVICE) service: Service<ServiceNode & PublishingNode>) {
