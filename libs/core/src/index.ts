@@ -45,6 +45,14 @@ export type { FollowKnowledge, KnowledgeChange, KnowledgeReader } from './knowle
 export { TimeToLive } from './knowledge/time-to-live.ts'
 export { silentLogger } from './logger.ts'
 export type { LogFields, Logger } from './logger.ts'
+export type {
+  ArrivalWay,
+  DeliveryOutcome,
+  EventRefusal,
+  HandledResult,
+  NodeObserver,
+  RequestRefusal,
+} from './node-observer.ts'
 export { FirstContactError } from './network/first-contact.ts'
 export { HttpDerefHandler } from './network/http-deref-handler.ts'
 export type { NodeReply } from './network/node-reply.ts'

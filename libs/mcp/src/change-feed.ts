@@ -20,6 +20,11 @@ export class ChangeFeed {
     this.#unfollow = changes((change) => this.#changed(change))
   }
 
+  /** Subscriptions to single bundles. */
+  get followed(): number {
+    return this.#followed
+  }
+
   /** Whether no more subscriptions should be taken. */
   get full(): boolean {
     return this.#followed >= MAX_FOLLOWED

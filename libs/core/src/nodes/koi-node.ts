@@ -3,6 +3,7 @@ import type { Bundle, Rid } from '@koi-mcp/protocol'
 import { BackupError } from '../backup/backup-manifest.ts'
 import type { BackupManifest } from '../backup/backup-manifest.ts'
 import { fillBackup, placeBackup } from '../backup/write-backup.ts'
+import { publishing } from '../business-events.ts'
 import { steadyClock, systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { KnowledgeAdapter } from '../domain/adapter.ts'
@@ -149,6 +150,10 @@ export class KoiNode {
   get adapters(): ReadonlyMap<string, KnowledgeAdapter> {
     return this.registry.adapters
   }
+  /** Whether this process does what one of its node does for all of them; in a node of one process, always. */
+  get leads(): boolean {
+    return this.#run().parts.lead.leads
+  }
   /** Errors of adapters so far: they are logged and stop nothing. */
   get adapterErrors(): number {
     return this.#run().parts.adapterRunner.errors
@@ -179,9 +184,11 @@ export class KoiNode {
    */
   async publish(input: Publishable, options: PublishOptions = {}): Promise<Published> {
     const { store } = await this.#started()
-    const { rid, contents } = toKnowledge(this.registry.schemas, input)
-    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options)
-    return { rid, place }
+    return publishing(this.#options, 'publish', async () => {
+      const { rid, contents } = toKnowledge(this.registry.schemas, input)
+      const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options)
+      return { rid, place }
+    })
   }
 
   /**
@@ -190,7 +197,9 @@ export class KoiNode {
    */
   async forget(rid: string, options: Pick<PublishOptions, 'under'> = {}): Promise<void> {
     const { store } = await this.#started()
-    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, options)
+    await publishing(this.#options, 'forget', async () =>
+      this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, options),
+    )
   }
 
   /**
@@ -244,11 +253,11 @@ export class KoiNode {
     const { identity, store, parts } = running
     const { graph, reader, listings, returns } = parts
     const [peers, log, clock] = [this.#peers, this.#log, this.#steady]
+    const { faults, observer } = this.#options
     const onCall = (source: Rid): void => returns.met(source)
     const followGraph = (): Promise<void> => graph.follow(store)
-    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, clock, onCall }
+    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, observer, clock, onCall }
     const reply = await handleRequest(path, body, deps, from)
-    const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
   }
 
@@ -331,6 +340,7 @@ export class KoiNode {
         peers: this.#peers,
         ttlMs: this.#options.ttlMs,
         log,
+        observer: this.#options.observer,
         clock,
         steady,
         signal,

@@ -10,6 +10,7 @@ import { Expiry } from '../knowledge/expiry.ts'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
 import { TimeToLive } from '../knowledge/time-to-live.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
 import { addressBook } from '../network/address-book.ts'
 import type { BackoffOptions } from '../network/backoff.ts'
 import { CatchUps } from '../network/catch-ups.ts'
@@ -49,6 +50,7 @@ export interface NodeMaterial {
   readonly peers: PeerList
   readonly ttlMs: number | undefined
   readonly log: Logger
+  readonly observer: NodeObserver | undefined
   readonly clock: Clock
   /** What is waited by: see `steadyClock`. */
   readonly steady: Clock
@@ -68,6 +70,7 @@ const LANES_AT_ONCE = 128
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
   const { identity, store, queue, handlers, adapters, network, peers, log, clock, steady, signal, faults } = material
+  const { observer } = material
   const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
@@ -84,7 +87,7 @@ export function assembleNode(material: NodeMaterial) {
   const addressOf = addressBook(graph, () => contact?.known)
   const profileEvents = new ProfileEvents({ identity, store, clock })
   const farewells = new Farewells({ store, http, addressOf, peers, log, backoff, signal })
-  const direct = farewells.ahead(new HttpPeerClient({ identity, addressOf, http, peers, log, signal }))
+  const direct = farewells.ahead(new HttpPeerClient({ identity, addressOf, http, peers, log, observer, signal }))
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
   const lead = new Lead({ store, log })
   const under = () => lead.lease
@@ -99,6 +102,7 @@ export function assembleNode(material: NodeMaterial) {
     identity,
     client,
     log,
+    observer,
     clock,
     maxClockSkewMs,
     ttl,
@@ -127,6 +131,7 @@ export function assembleNode(material: NodeMaterial) {
     retentionMs: network.deliveryRetentionMs,
     ownProfileEvent: () => profileEvents.introduction(),
     log,
+    observer,
     clock: steady,
   }
   const delivery = new DeliveryWorker({
@@ -137,7 +142,16 @@ export function assembleNode(material: NodeMaterial) {
   })
   const returns = new Returns({ ...outgoing, identity })
   const expiry = ttl && new Expiry({ ttl, store, log, steady })
-  const handshaker = new Handshaker({ client: direct, profileEvents, graph, store, log, clock: steady, backoff })
+  const handshaker = new Handshaker({
+    client: direct,
+    profileEvents,
+    graph,
+    store,
+    log,
+    observer,
+    clock: steady,
+    backoff,
+  })
   const poller = new Poller({
     self,
     client,
@@ -146,6 +160,7 @@ export function assembleNode(material: NodeMaterial) {
     firstContact: () => contact?.known?.rid,
     peers,
     log,
+    observer,
     intervalMs: network.pollIntervalMs ?? 5_000,
   })
   const adapterRunner = new AdapterRunner({

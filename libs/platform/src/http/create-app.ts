@@ -1,8 +1,9 @@
-import type { RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import { NestFactory } from '@nestjs/core'
 import type { DynamicModule, INestApplication } from '@nestjs/common'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import { NodeCarrier } from '@koi-mcp/core'
+import { isEndpointPath, WELL_KNOWN_PATH } from '@koi-mcp/protocol'
 import { nestLogger } from '../logs/nest-logger.ts'
 import type { Service } from '../service/service.ts'
 import type { HttpServer } from './http-server.ts'
@@ -17,11 +18,15 @@ const KOI_NET_PATH = '/koi-net'
  */
 export async function createApp(module: DynamicModule, service: Service, http: HttpServer): Promise<INestApplication> {
   const carrier = new NodeCarrier({ node: service.node, basePath: KOI_NET_PATH, log: service.log })
+  const { metrics } = service
+  /** By which of the application's routes a request was taken. */
+  const routes = new WeakMap<IncomingMessage, string | undefined>()
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1024 },
     serverFactory: (handler: RequestListener) => {
       http.serve((request, response) => {
+        metrics?.http.follow(request, response, () => routes.get(request) ?? koiNetRoute(request))
         if (!carrier.carry(request, response)) handler(request, response)
       })
       return http.server
@@ -33,6 +38,12 @@ export async function createApp(module: DynamicModule, service: Service, http: H
   fastify.removeAllContentTypeParsers()
   // JSON alone: a form or a script-less page of a browser cannot send it to this machine without asking first.
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  if (metrics !== undefined) {
+    fastify.addHook('onRequest', (request, _reply, done) => {
+      routes.set(request.raw, request.routeOptions.url)
+      done()
+    })
+  }
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
     service.log.debug('answered', {
@@ -51,4 +62,10 @@ export async function createApp(module: DynamicModule, service: Service, http: H
   await app.init()
   await fastify.ready()
   return app
+}
+
+function koiNetRoute({ url = '/' }: IncomingMessage): string | undefined {
+  const path = url.split('?', 1)[0] ?? ''
+  if (path === WELL_KNOWN_PATH) return path
+  return path.startsWith(KOI_NET_PATH) && isEndpointPath(path.slice(KOI_NET_PATH.length)) ? path : undefined
 }

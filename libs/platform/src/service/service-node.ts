@@ -23,7 +23,8 @@ export interface ServiceNode extends Carried {
     | 'replayDeadLetter'
     | 'dropDeadLetter'
   >
-  readonly queue: Pick<WorkQueue, 'state'>
+  readonly queue: Pick<WorkQueue, 'state' | 'counts'>
+  readonly leads: boolean
   onEvent(listener: (event: NodeHappening) => void): () => void
   /** Writes key and store into an empty folder of this user's own. */
   fillBackup(folder: string, signal: AbortSignal): Promise<BackupManifest>
