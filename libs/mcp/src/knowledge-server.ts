@@ -34,29 +34,29 @@ export function knowledgeServer(parts: ServerParts): Server {
     { capabilities: { resources: { subscribe: true, listChanged: true }, tools: {} }, instructions },
   )
   server.setRequestHandler('resources/list', ({ params }) =>
-    guardedRequest(parts, 'resources/list', () => catalog.list(params?.cursor)),
+    guardedRequest(parts, 'resources/list', params?._meta, () => catalog.list(params?.cursor)),
   )
   server.setRequestHandler('resources/templates/list', ({ params }) =>
-    guardedRequest(parts, 'resources/templates/list', () => {
+    guardedRequest(parts, 'resources/templates/list', params?._meta, () => {
       if (params?.cursor !== undefined) throw invalidCursor()
       return { resourceTemplates: [...catalog.templates] }
     }),
   )
-  server.setRequestHandler('resources/read', ({ params: { uri } }) =>
-    guardedRequest(parts, 'resources/read', async () => {
+  server.setRequestHandler('resources/read', ({ params: { uri, _meta } }) =>
+    guardedRequest(parts, 'resources/read', _meta, async () => {
       const found = await catalog.read(uri)
       if (found === undefined) throw new ResourceNotFoundError(uri)
       return found
     }),
   )
   server.setRequestHandler('tools/list', ({ params }) =>
-    guardedRequest(parts, 'tools/list', () => {
+    guardedRequest(parts, 'tools/list', params?._meta, () => {
       if (params?.cursor !== undefined) throw invalidCursor()
       return { tools: [...toolbox.definitions] }
     }),
   )
   server.setRequestHandler('tools/call', ({ params }, { mcpReq: { signal } }) =>
-    guardedRequest(parts, 'tools/call', async (told): Promise<CallToolResult> => {
+    guardedRequest(parts, 'tools/call', params._meta, async (told): Promise<CallToolResult> => {
       const answer = await toolbox.call(params.name, params.arguments ?? {}, { knowledge, signal })
       if (answer === undefined) {
         throw new ProtocolError(

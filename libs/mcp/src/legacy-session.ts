@@ -152,11 +152,11 @@ export class LegacySession {
       this.#missed.delete(uri)
       return {}
     }
-    this.#server.setRequestHandler('resources/subscribe', ({ params: { uri } }) =>
-      guardedRequest(parts, 'resources/subscribe', () => subscribe(uri)),
+    this.#server.setRequestHandler('resources/subscribe', ({ params: { uri, _meta } }) =>
+      guardedRequest(parts, 'resources/subscribe', _meta, () => subscribe(uri)),
     )
-    this.#server.setRequestHandler('resources/unsubscribe', ({ params: { uri } }) =>
-      guardedRequest(parts, 'resources/unsubscribe', () => unsubscribe(uri)),
+    this.#server.setRequestHandler('resources/unsubscribe', ({ params: { uri, _meta } }) =>
+      guardedRequest(parts, 'resources/unsubscribe', _meta, () => unsubscribe(uri)),
     )
     // A cancelled request would be left without an answer, and its HTTP exchange open for good; all are short.
     this.#server.setNotificationHandler('notifications/cancelled', () => undefined)

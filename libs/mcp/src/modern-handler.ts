@@ -57,7 +57,7 @@ export function modernHandler(options: {
       const listening = listenRequest(parsedBody)
       if (listening === undefined) return sdk.fetch(request, { parsedBody })
       try {
-        const response = await guardedRequest(parts, 'subscriptions/listen', async () => {
+        const response = await guardedRequest(parts, 'subscriptions/listen', listening.meta, async () => {
           const targets = await targetsOf(listening.uris)
           return bus.serve(targets, () => sdk.fetch(request, { parsedBody }))
         })
@@ -72,9 +72,16 @@ export function modernHandler(options: {
   }
 }
 
+interface ListenRequest {
+  readonly id: string | number
+  readonly uris: readonly string[]
+  readonly meta: Readonly<Record<string, unknown>> | undefined
+}
+
 /** What a listen request asks for; `undefined` for any other, and for one that the SDK will refuse. */
-function listenRequest(body: unknown): { id: string | number; uris: readonly string[] } | undefined {
+function listenRequest(body: unknown): ListenRequest | undefined {
   if (!isJSONRPCRequest(body) || body.method !== 'subscriptions/listen') return undefined
   if (!isSpecType.SubscriptionsListenRequest(body)) return undefined
-  return { id: body.id, uris: body.params.notifications.resourceSubscriptions ?? [] }
+  const { notifications, _meta: meta } = body.params
+  return { id: body.id, uris: notifications.resourceSubscriptions ?? [], meta }
 }

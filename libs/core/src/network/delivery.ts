@@ -7,6 +7,7 @@ import type { NodeObserver } from '../node-observer.ts'
 import { PeerList } from '../security/peer-list.ts'
 import { LeaseLostError, NETWORK_LANE } from '../store/node-store.ts'
 import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
+import type { TraceBook } from '../tracing/trace-book.ts'
 import { storeQueue } from '../store/work-queue.ts'
 import type { WorkQueue, WorkTaker } from '../store/work-queue.ts'
 import type { AddressBook } from './address-book.ts'
@@ -46,6 +47,7 @@ export interface DeliveryOptions {
   /** Text of a NEW event with our own profile, put in front when a peer says that it does not know us. */
   readonly ownProfileEvent: () => Promise<string>
   readonly log: Logger
+  readonly traces?: Pick<TraceBook, 'sending'> | undefined
   readonly observer?: NodeObserver | undefined
   readonly clock: Clock
   readonly backoff?: BackoffOptions
@@ -220,7 +222,9 @@ export class DeliveryWorker implements WorkTaker {
         if (performance.now() - asked >= leaseMs) continue
         const batch = peers.within(taken)
         const outcome =
-          batch.eventTexts.length === 0 ? DELIVERED : await this.#holding(batch, () => attempt.send(batch))
+          batch.eventTexts.length === 0
+            ? DELIVERED
+            : await this.#holding(batch, () => this.#sending(batch, () => attempt.send(batch)))
         if (!(await this.#settle(batch, outcome, signal))) return
         // What stands behind a batch is due with it; one that is to be halved was put back as failed just now.
         ignoreDue = true
@@ -230,6 +234,11 @@ export class DeliveryWorker implements WorkTaker {
       // The store did not take the outcome; the lease runs out and the batch goes out again.
       await sleep(SWEEP_MS, signal)
     }
+  }
+
+  #sending<T>(batch: DeliveryBatch, work: () => Promise<T>): Promise<T> {
+    const { traces } = this.#options
+    return traces === undefined ? work() : traces.sending(batch, work)
   }
 
   /** Keeps the batch ours meanwhile. */

@@ -29,6 +29,7 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import { calledPeer } from '../business-events.ts'
 import type { Logger } from '../logger.ts'
 import type { NodeObserver } from '../node-observer.ts'
+import { spanning } from '../tracing/tracer.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { AddressBook, PeerAddress } from './address-book.ts'
 import type { HttpExchange, HttpReply } from './http-exchange.ts'
@@ -139,10 +140,15 @@ export class HttpPeerClient implements PeerClient {
     }
   }
 
-  async #call(node: Rid, path: EndpointPath, payload: string): Promise<HttpReply> {
-    const { identity, http, signal } = this.#options
+  #call(node: Rid, path: EndpointPath, payload: string): Promise<HttpReply> {
+    const attributes = { 'http.request.method': 'POST', 'koi_mcp.peer': node, 'koi_mcp.path': path }
+    return spanning(`POST ${path}`, { kind: 'client', attributes }, () => this.#post(node, path, payload))
+  }
+
+  async #post(node: Rid, path: EndpointPath, payload: string): Promise<HttpReply> {
+    const { http, signal } = this.#options
     const url = this.#addressOf(node).url.replace(/\/+$/, '') + path
-    const body = signEnvelope({ payloadText: payload, source: identity.rid, target: node }, identity.privateKey)
+    const body = await spanning('sign envelope', {}, () => Promise.resolve(this.#sign(node, payload)))
     const since = performance.now()
     let reply: HttpReply | undefined
     let failure: PeerError | undefined
@@ -157,6 +163,11 @@ export class HttpPeerClient implements PeerClient {
     calledPeer(this.#options, node, { path, url, status: reply?.status, outcome, seconds })
     if (failure !== undefined || reply === undefined) throw failure
     return reply
+  }
+
+  #sign(node: Rid, payload: string): string {
+    const { rid, privateKey } = this.#options.identity
+    return signEnvelope({ payloadText: payload, source: rid, target: node }, privateKey)
   }
 
   #addressOf(node: Rid): PeerAddress {

@@ -31,6 +31,9 @@ import type { NamedLease, NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
 import { storeQueue } from '../store/work-queue.ts'
 import type { WorkQueue } from '../store/work-queue.ts'
+import { storeWithTraces } from '../tracing/store-with-traces.ts'
+import { TraceBook } from '../tracing/trace-book.ts'
+import { isTracing, spanning } from '../tracing/tracer.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
 import { joinNetwork } from './join-network.ts'
@@ -319,13 +322,19 @@ export class KoiNode {
     const server = await this.#listen()
     try {
       const baseUrl = withPort(this.#options.baseUrl, server?.port)
-      const { identity, store, copyStore } = await openState(this.#options, {
+      const {
+        identity,
+        store: opened,
+        copyStore,
+      } = await openState(this.#options, {
         baseUrl,
         provides: this.#role.provides,
         clock,
         steady,
         log,
       })
+      const traces = new TraceBook(opened, log)
+      const store = isTracing() ? storeWithTraces(opened, traces) : opened
       const { openQueue = (context) => storeQueue(context.store), lanesAtOnce } = this.#options
       const queue = openQueue({ store, log })
       const parts = assembleNode({
@@ -341,6 +350,7 @@ export class KoiNode {
         ttlMs: this.#options.ttlMs,
         log,
         observer: this.#options.observer,
+        traces,
         clock,
         steady,
         signal,
@@ -390,7 +400,10 @@ export class KoiNode {
       idempotencyKey === undefined
         ? undefined
         : { key: `publish/${idempotencyKey}`, until: this.#steady() + PUBLISH_KEY_MS }
-    const { places } = await store.accept([arrival], once, under)
+    const name = arrival.eventType === 'FORGET' ? 'forget' : 'publish'
+    const { places } = await spanning(name, { kind: 'producer', attributes: { 'koi_mcp.rid': arrival.rid } }, () =>
+      store.accept([arrival], once, under),
+    )
     return places[0] ?? 0
   }
 

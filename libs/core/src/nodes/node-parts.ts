@@ -34,6 +34,7 @@ import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import type { WorkQueue } from '../store/work-queue.ts'
+import type { TraceBook } from '../tracing/trace-book.ts'
 import { Lead } from './lead.ts'
 import type { NetworkOptions } from './node-options.ts'
 
@@ -51,6 +52,7 @@ export interface NodeMaterial {
   readonly ttlMs: number | undefined
   readonly log: Logger
   readonly observer: NodeObserver | undefined
+  readonly traces: TraceBook
   readonly clock: Clock
   /** What is waited by: see `steadyClock`. */
   readonly steady: Clock
@@ -75,6 +77,7 @@ export function assembleNode(material: NodeMaterial) {
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
   const self = identity.rid
+  const { traces } = material
 
   const http = new HttpExchange({
     connectTimeoutMs: network.connectTimeoutMs,
@@ -114,7 +117,7 @@ export function assembleNode(material: NodeMaterial) {
   const inbox = new InboxWorker({
     store,
     queue,
-    pipeline,
+    pipeline: { run: (lease, arrival) => traces.handling(arrival, () => pipeline.run(lease, arrival)) },
     owner: `inbox-${crypto.randomUUID()}`,
     log,
     clock: steady,
@@ -132,6 +135,7 @@ export function assembleNode(material: NodeMaterial) {
     ownProfileEvent: () => profileEvents.introduction(),
     log,
     observer,
+    traces,
     clock: steady,
   }
   const delivery = new DeliveryWorker({
@@ -167,6 +171,7 @@ export function assembleNode(material: NodeMaterial) {
     knowledge: store,
     adapters: faults === undefined ? adapters : adapters.map((adapter) => adapterWithFaults(adapter, faults)),
     log,
+    traces,
   })
   adapterRunner.onChange(material.onChange)
   const reader = new RequestReader()

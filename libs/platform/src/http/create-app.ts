@@ -2,7 +2,8 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import { NestFactory } from '@nestjs/core'
 import type { DynamicModule, INestApplication } from '@nestjs/common'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
-import { NodeCarrier } from '@koi-mcp/core'
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { isTracing, NodeCarrier, traceOf } from '@koi-mcp/core'
 import { isEndpointPath, WELL_KNOWN_PATH } from '@koi-mcp/protocol'
 import { nestLogger } from '../logs/nest-logger.ts'
 import type { Service } from '../service/service.ts'
@@ -27,7 +28,7 @@ export async function createApp(module: DynamicModule, service: Service, http: H
     serverFactory: (handler: RequestListener) => {
       http.serve((request, response) => {
         metrics?.http.follow(request, response, () => routes.get(request) ?? koiNetRoute(request))
-        if (!carrier.carry(request, response)) handler(request, response)
+        if (!carrier.carry(request, response)) withinCallersTrace(request, () => handler(request, response))
       })
       return http.server
     },
@@ -68,4 +69,10 @@ function koiNetRoute({ url = '/' }: IncomingMessage): string | undefined {
   const path = url.split('?', 1)[0] ?? ''
   if (path === WELL_KNOWN_PATH) return path
   return path.startsWith(KOI_NET_PATH) && isEndpointPath(path.slice(KOI_NET_PATH.length)) ? path : undefined
+}
+
+/** What a route does belongs to the trace that the caller's headers name. */
+function withinCallersTrace({ headers }: IncomingMessage, work: () => void): void {
+  if (isTracing()) context.with(traceOf(headers, ROOT_CONTEXT), work)
+  else work()
 }
