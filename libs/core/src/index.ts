@@ -52,6 +52,14 @@ export type { FollowKnowledge, KnowledgeChange, KnowledgeReader } from './knowle
 export { TimeToLive } from './knowledge/time-to-live.ts'
 export { silentLogger } from './logger.ts'
 export type { LogFields, Logger } from './logger.ts'
+export type {
+  ArrivalWay,
+  DeliveryOutcome,
+  EventRefusal,
+  HandledResult,
+  NodeObserver,
+  RequestRefusal,
+} from './node-observer.ts'
 export { FirstContactError } from './network/first-contact.ts'
 export { HttpDerefHandler } from './network/http-deref-handler.ts'
 export type { NodeReply } from './network/node-reply.ts'
@@ -143,3 +151,5 @@ export { openSqliteStore } from './store/sqlite-store.ts'
 export type { SqliteStoreOptions } from './store/sqlite-store.ts'
 export { storeQueue, WORK_KINDS } from './store/work-queue.ts'
 export type { JobCounts, WorkKind, WorkQueue, WorkTaker } from './store/work-queue.ts'
+export { TraceBook } from './tracing/trace-book.ts'
+export { isTracing, spanning, traceOf } from './tracing/tracer.ts'

@@ -1,3 +1,4 @@
+import { spanning } from '@koi-mcp/core'
 import type { FollowKnowledge, KnowledgeChange, Logger } from '@koi-mcp/core'
 
 /** Changes of the list are told at most once in this time, in milliseconds. */
@@ -18,6 +19,11 @@ export class ChangeFeed {
   constructor(changes: FollowKnowledge, log: Logger) {
     this.#log = log
     this.#unfollow = changes((change) => this.#changed(change))
+  }
+
+  /** Subscriptions to single bundles. */
+  get followed(): number {
+    return this.#followed
   }
 
   /** Whether no more subscriptions should be taken. */
@@ -54,7 +60,14 @@ export class ChangeFeed {
   }
 
   #changed({ rid, eventType }: KnowledgeChange): void {
-    this.#tell(this.#byRid.get(rid))
+    const subscriptions = this.#byRid.get(rid)
+    if (subscriptions !== undefined) {
+      // In the trace of the change.
+      const attributes = { 'koi_mcp.rid': rid, 'koi_mcp.subscriptions': subscriptions.size }
+      void spanning('notify MCP clients', { kind: 'producer', attributes }, () =>
+        Promise.resolve(this.#tell(subscriptions)),
+      )
+    }
     if (eventType === 'UPDATE' || this.#listTimer !== undefined) return
     const wait = this.#listTold + LIST_CHANGED_INTERVAL - performance.now()
     if (wait <= 0) this.#tellList()

@@ -2,6 +2,8 @@ import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError, Server } from 
 import type { CallToolResult } from '@modelcontextprotocol/server'
 import type { KnowledgeReader, Logger } from '@koi-mcp/core'
 
+import { guardedRequest } from './guarded-request.ts'
+import type { McpObserver } from './mcp-observer.ts'
 import { invalidCursor } from './resource-catalog.ts'
 import type { ResourceCatalog } from './resource-catalog.ts'
 import type { Toolbox } from './tool.ts'
@@ -18,6 +20,7 @@ export interface ServerParts {
   readonly catalog: ResourceCatalog
   readonly toolbox: Toolbox
   readonly log: Logger
+  readonly observer?: McpObserver | undefined
 }
 
 /**
@@ -30,41 +33,30 @@ export function knowledgeServer(parts: ServerParts): Server {
     { name, version, title: 'KOI-MCP' },
     { capabilities: { resources: { subscribe: true, listChanged: true }, tools: {} }, instructions },
   )
-  const guarded = <A extends unknown[], R>(method: string, handler: (...args: A) => Promise<R>) => {
-    return async (...args: A): Promise<R> => {
-      try {
-        return await handler(...args)
-      } catch (error) {
-        if (error instanceof ProtocolError) throw error
-        log.error('An MCP request failed', { method, error })
-        throw new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error')
-      }
-    }
-  }
-
-  server.setRequestHandler(
-    'resources/list',
-    guarded('resources/list', ({ params }) => catalog.list(params?.cursor)),
+  server.setRequestHandler('resources/list', ({ params }) =>
+    guardedRequest(parts, 'resources/list', params?._meta, () => catalog.list(params?.cursor)),
   )
-  server.setRequestHandler('resources/templates/list', ({ params }) => {
-    if (params?.cursor !== undefined) throw invalidCursor()
-    return { resourceTemplates: [...catalog.templates] }
-  })
-  server.setRequestHandler(
-    'resources/read',
-    guarded('resources/read', async ({ params: { uri } }) => {
+  server.setRequestHandler('resources/templates/list', ({ params }) =>
+    guardedRequest(parts, 'resources/templates/list', params?._meta, () => {
+      if (params?.cursor !== undefined) throw invalidCursor()
+      return { resourceTemplates: [...catalog.templates] }
+    }),
+  )
+  server.setRequestHandler('resources/read', ({ params: { uri, _meta } }) =>
+    guardedRequest(parts, 'resources/read', _meta, async () => {
       const found = await catalog.read(uri)
       if (found === undefined) throw new ResourceNotFoundError(uri)
       return found
     }),
   )
-  server.setRequestHandler('tools/list', ({ params }) => {
-    if (params?.cursor !== undefined) throw invalidCursor()
-    return { tools: [...toolbox.definitions] }
-  })
-  server.setRequestHandler(
-    'tools/call',
-    guarded('tools/call', async ({ params }, { mcpReq: { signal } }): Promise<CallToolResult> => {
+  server.setRequestHandler('tools/list', ({ params }) =>
+    guardedRequest(parts, 'tools/list', params?._meta, () => {
+      if (params?.cursor !== undefined) throw invalidCursor()
+      return { tools: [...toolbox.definitions] }
+    }),
+  )
+  server.setRequestHandler('tools/call', ({ params }, { mcpReq: { signal } }) =>
+    guardedRequest(parts, 'tools/call', params._meta, async (told): Promise<CallToolResult> => {
       const answer = await toolbox.call(params.name, params.arguments ?? {}, { knowledge, signal })
       if (answer === undefined) {
         throw new ProtocolError(
@@ -72,7 +64,8 @@ export function knowledgeServer(parts: ServerParts): Server {
           `Unknown tool: ${params.name.slice(0, 100)} (there are ${toolbox.names.join(', ')})`,
         )
       }
-      const { result, links } = answer
+      const { result, links, outcome } = answer
+      told(outcome)
       const takesLinks = (server.getNegotiatedProtocolVersion() ?? FIRST_WITH_LINKS) >= FIRST_WITH_LINKS
       return takesLinks ? { ...result, content: [...result.content, ...links] } : result
     }),

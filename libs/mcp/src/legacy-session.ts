@@ -4,6 +4,7 @@ import type { Clock } from '@koi-mcp/core'
 
 import type { ChangeFeed } from './change-feed.ts'
 import { guardEventStream } from './event-stream.ts'
+import { guardedRequest } from './guarded-request.ts'
 import { errorResponse, idsOf, settledUnless } from './http-answers.ts'
 import { knowledgeServer } from './knowledge-server.ts'
 import type { ServerParts } from './knowledge-server.ts'
@@ -128,13 +129,10 @@ export class LegacySession {
 
   #serveSubscriptions(): void {
     const { feed, lookup, maxSubscriptions, parts } = this.#context
-    this.#server.setRequestHandler('resources/subscribe', async ({ params: { uri } }) => {
+    const subscribe = async (uri: string): Promise<object> => {
       checkUri(uri)
       if (this.#subscriptions.has(uri)) return {}
-      const rid = await lookup.nameOf(uri).catch((error: unknown) => {
-        parts.log.error('An MCP request failed', { method: 'resources/subscribe', error })
-        throw new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error')
-      })
+      const rid = await lookup.nameOf(uri)
       if (this.#subscriptions.size >= maxSubscriptions || feed.full) {
         throw new ProtocolError(
           ProtocolErrorCode.InvalidParams,
@@ -147,13 +145,19 @@ export class LegacySession {
         feed.follow(rid, () => this.#tell(uri)),
       )
       return {}
-    })
-    this.#server.setRequestHandler('resources/unsubscribe', ({ params: { uri } }) => {
+    }
+    const unsubscribe = (uri: string): object => {
       this.#subscriptions.get(uri)?.()
       this.#subscriptions.delete(uri)
       this.#missed.delete(uri)
       return {}
-    })
+    }
+    this.#server.setRequestHandler('resources/subscribe', ({ params: { uri, _meta } }) =>
+      guardedRequest(parts, 'resources/subscribe', _meta, () => subscribe(uri)),
+    )
+    this.#server.setRequestHandler('resources/unsubscribe', ({ params: { uri, _meta } }) =>
+      guardedRequest(parts, 'resources/unsubscribe', _meta, () => unsubscribe(uri)),
+    )
     // A cancelled request would be left without an answer, and its HTTP exchange open for good; all are short.
     this.#server.setNotificationHandler('notifications/cancelled', () => undefined)
   }

@@ -31,6 +31,10 @@ export class LegacySessions {
     this.#sweeper = setInterval(() => this.#sweep(), Math.min(SWEEP_EVERY, limits.idleMs)).unref()
   }
 
+  get count(): number {
+    return this.#sessions.size
+  }
+
   async handle(request: Request, body: unknown): Promise<Response> {
     const id = request.headers.get('mcp-session-id')
     if (id !== null) {

@@ -15,6 +15,7 @@ import { ChangeFeed } from './change-feed.ts'
 import { errorResponse } from './http-answers.ts'
 import { instructionsFor } from './instructions.ts'
 import type { ServerParts } from './knowledge-server.ts'
+import type { McpLoad, McpObserver } from './mcp-observer.ts'
 import { knowledgeTools } from './knowledge-tools.ts'
 import { LegacySessions } from './legacy-sessions.ts'
 import { modernHandler } from './modern-handler.ts'
@@ -36,6 +37,8 @@ export interface McpHandlerOptions {
   readonly name: string
   readonly version: string
   readonly log: Logger
+  /** Told of every request. */
+  readonly observer?: McpObserver | undefined
   /** Closes the handler. */
   readonly signal?: AbortSignal | undefined
   /**
@@ -60,6 +63,8 @@ export interface McpHandler {
    * reject. Give `parsedBody` where a framework has read the body already.
    */
   handle(request: IncomingMessage, response: ServerResponse, parsedBody?: unknown): Promise<void>
+  /** What clients hold now. */
+  readonly load: McpLoad
   /** Ends all sessions and streams; requests after it are answered 503. */
   close(): Promise<void>
 }
@@ -116,6 +121,9 @@ export function createMcpHandler(options: McpHandlerOptions): McpHandler {
         // Node types an absent method as undefined, the SDK as absent.
         await serve(request as Parameters<typeof serve>[0], response, parsedBody)
       }
+    },
+    get load() {
+      return { sessions: sessions.count, subscriptions: feed.followed }
     },
     close,
   }

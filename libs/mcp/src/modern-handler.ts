@@ -8,6 +8,7 @@ import {
 
 import type { ChangeFeed } from './change-feed.ts'
 import { guardEventStream } from './event-stream.ts'
+import { guardedRequest } from './guarded-request.ts'
 import { errorResponse } from './http-answers.ts'
 import { knowledgeServer } from './knowledge-server.ts'
 import type { ServerParts } from './knowledge-server.ts'
@@ -56,23 +57,31 @@ export function modernHandler(options: {
       const listening = listenRequest(parsedBody)
       if (listening === undefined) return sdk.fetch(request, { parsedBody })
       try {
-        const targets = await targetsOf(listening.uris)
-        const response = await bus.serve(targets, () => sdk.fetch(request, { parsedBody }))
+        const response = await guardedRequest(parts, 'subscriptions/listen', listening.meta, async () => {
+          const targets = await targetsOf(listening.uris)
+          return bus.serve(targets, () => sdk.fetch(request, { parsedBody }))
+        })
         const streams = response.headers.get('content-type')?.startsWith('text/event-stream') === true
         return streams ? guardEventStream(response, request.signal, () => undefined) : response
       } catch (error) {
-        if (error instanceof ProtocolError) return errorResponse(200, error.code, error.message, {}, listening.id)
-        parts.log.error('An MCP request failed', { method: 'subscriptions/listen', error })
-        return errorResponse(200, ProtocolErrorCode.InternalError, 'Internal error', {}, listening.id)
+        if (!(error instanceof ProtocolError)) throw error
+        return errorResponse(200, error.code, error.message, {}, listening.id)
       }
     },
     close: () => sdk.close(),
   }
 }
 
+interface ListenRequest {
+  readonly id: string | number
+  readonly uris: readonly string[]
+  readonly meta: Readonly<Record<string, unknown>> | undefined
+}
+
 /** What a listen request asks for; `undefined` for any other, and for one that the SDK will refuse. */
-function listenRequest(body: unknown): { id: string | number; uris: readonly string[] } | undefined {
+function listenRequest(body: unknown): ListenRequest | undefined {
   if (!isJSONRPCRequest(body) || body.method !== 'subscriptions/listen') return undefined
   if (!isSpecType.SubscriptionsListenRequest(body)) return undefined
-  return { id: body.id, uris: body.params.notifications.resourceSubscriptions ?? [] }
+  const { notifications, _meta: meta } = body.params
+  return { id: body.id, uris: notifications.resourceSubscriptions ?? [], meta }
 }

@@ -10,6 +10,15 @@ import type {
 import { ToolInputError } from '@koi-mcp/core'
 import type { AdapterTool, JsonSchemaObject, Logger, ToolContext } from '@koi-mcp/core'
 
+import type { McpOutcome } from './mcp-observer.ts'
+
+/** What a call comes to. */
+export interface ToolCalled {
+  readonly result: CallToolResult
+  readonly links: readonly ContentBlock[]
+  readonly outcome: McpOutcome
+}
+
 /** What a tool found: the structured result, its JSON text where that differs, and links to what it speaks of. */
 interface ToolAnswer {
   readonly structured: Readonly<Record<string, unknown>>
@@ -56,18 +65,19 @@ export class Toolbox {
     name: string,
     args: Readonly<Record<string, unknown>>,
     context: ToolContext,
-  ): Promise<{ result: CallToolResult; links: readonly ContentBlock[] } | undefined> {
+  ): Promise<ToolCalled | undefined> {
     const tool = this.#tools.get(name)
     if (tool === undefined) return undefined
     const problem = problemOf(args, tool.source.inputSchema, tool.check)
-    if (problem !== undefined) return failure(`Invalid arguments for ${name}: ${problem}`)
+    if (problem !== undefined) return failure('refused', `Invalid arguments for ${name}: ${problem}`)
     try {
       const { structured, text = JSON.stringify(structured), links = [] } = await tool.source.answer(args, context)
-      return { result: { content: [{ type: 'text', text }], structuredContent: { ...structured } }, links }
+      const result = { content: [{ type: 'text' as const, text }], structuredContent: { ...structured } }
+      return { result, links, outcome: 'ok' }
     } catch (error) {
-      if (error instanceof ToolInputError) return failure(error.message)
+      if (error instanceof ToolInputError) return failure('refused', error.message)
       this.#log.error('An MCP tool failed', { tool: name, error })
-      return failure(`${name} failed inside the server. The arguments are fine; try again later.`)
+      return failure('failed', `${name} failed inside the server. The arguments are fine; try again later.`)
     }
   }
 }
@@ -97,6 +107,6 @@ function problemOf(
   return errorMessage.replaceAll(/\bdata(?=[/ ])/g, 'arguments')
 }
 
-function failure(text: string): { result: CallToolResult; links: readonly ContentBlock[] } {
-  return { result: { content: [{ type: 'text', text }], isError: true }, links: [] }
+function failure(outcome: McpOutcome, text: string): ToolCalled {
+  return { result: { content: [{ type: 'text', text }], isError: true }, links: [], outcome }
 }

@@ -13,6 +13,7 @@ export {
   DomainSettings,
   KoiMcpSettings,
   LoggingSettings,
+  MetricsSettings,
   NetworkSettings,
   NodeSettings,
   PersistenceSettings,
@@ -30,6 +31,9 @@ export { storedBundleText } from './knowledge/bundle-text.ts'
 export type { LiveEvent } from './knowledge/live-event.ts'
 export { KnowledgeController } from './knowledge/knowledge.controller.ts'
 export { createLogger } from './logs/create-logger.ts'
+export { ObservableAdapter } from './metrics/observable-adapter.ts'
+export { PrometheusMetrics } from './metrics/prometheus-metrics.ts'
+export type { ServiceMetrics } from './metrics/service-metrics.ts'
 export { PublishController } from './publish/publish.controller.ts'
 export { runService } from './service/run-service.ts'
 export type { ServiceDefinition } from './service/run-service.ts'

@@ -70,7 +70,11 @@ export class FakeNode implements ServiceNode, PublishingNode {
     neighbors: () => [],
     stateProviders: () => [],
   }
-  readonly queue: { state: 'up' | 'away' } = { state: 'up' }
+  readonly queue: { state: 'up' | 'away'; counts: ServiceNode['queue']['counts'] } = {
+    state: 'up',
+    counts: () => Promise.resolve(undefined),
+  }
+  leads = true
   readonly store: { -readonly [K in keyof ServiceNode['store']]: ServiceNode['store'][K] } = {
     inboxState: () => Promise.resolve({ pending: 2, deadLetters: 1, nextDueAt: undefined }),
     outboxState: () => Promise.resolve(this.outbox),

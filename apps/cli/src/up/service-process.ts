@@ -24,6 +24,9 @@ export interface ServiceListener {
 
 const KEPT_LINES = 12
 
+/** Traces are off unless OTEL_* variables ask for them. */
+const TRACED = ['--import', new URL('../../../../libs/platform/dist/traces/register.js', import.meta.url).href]
+
 /**
  * A service as a child process. The channel between the two is also how it ends: closing it asks the service to drain and go, and it closes by
  * itself when `koi-mcp up` is killed. (Signals would not do: some reach the whole process group, and the second one kills.)
@@ -46,7 +49,8 @@ export class ServiceProcess {
       throw new CliError(`${main} is missing: the services are not built. Run "npm run build" first.`)
     this.role = plan.role
     this.#name = name
-    const child = fork(main, [], { env: plan.env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const env = { OTEL_SERVICE_NAME: `koi-mcp-${APP_OF[plan.role]}`, ...plan.env }
+    const child = fork(main, [], { env, execArgv: TRACED, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     this.#child = child
     this.pid = child.pid ?? 0
     for (const output of [child.stdout, child.stderr]) this.#follow(output, listener)

@@ -3,6 +3,7 @@ import type { McpHandler } from '@koi-mcp/mcp'
 import type { ConsumerNode } from '@koi-mcp/core'
 import type { Companion, Service } from '@koi-mcp/platform'
 import { accessWarning, allowedHosts } from '../config.ts'
+import { mcpMetrics } from './mcp-metrics.ts'
 
 /** The MCP server over what the node knows; there is one once the node has started, and none after it begins to stop. */
 export class McpEndpoint implements Companion {
@@ -18,7 +19,7 @@ export class McpEndpoint implements Companion {
   }
 
   start(): Promise<void> {
-    const { node, version, log, settings } = this.#service
+    const { node, version, log, settings, metrics } = this.#service
     const warning = accessWarning(settings)
     if (warning !== undefined) log.warn(warning)
     this.#handler = createMcpHandler({
@@ -29,6 +30,7 @@ export class McpEndpoint implements Companion {
       name: 'koi-mcp',
       version,
       log,
+      observer: metrics && mcpMetrics(metrics.prometheus, () => this.#handler?.load),
       allowedHosts: allowedHosts(settings),
     })
     return Promise.resolve()

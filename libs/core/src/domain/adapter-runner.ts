@@ -3,6 +3,8 @@ import type { Rid } from '@koi-mcp/protocol'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
 import type { Logger } from '../logger.ts'
 import type { Change, NodeStore, StoredBundle } from '../store/node-store.ts'
+import type { TraceBook } from '../tracing/trace-book.ts'
+import { spanning } from '../tracing/tracer.ts'
 import type { KnowledgeAdapter } from './adapter.ts'
 import { Waiters } from './waiters.ts'
 
@@ -13,6 +15,8 @@ export interface AdapterRunnerOptions {
   readonly knowledge: KnowledgeLog
   readonly adapters: readonly KnowledgeAdapter[]
   readonly log: Logger
+  /** Default: changes belong to no trace. */
+  readonly traces?: Pick<TraceBook, 'within'> | undefined
   /** How often the log is looked at without having been woken, in milliseconds; default 1,000. */
   readonly sweepMs?: number
 }
@@ -161,8 +165,10 @@ export class AdapterRunner {
     const changes = await knowledge.changesAfter(this.#cursor, PAGE)
     for (const change of changes) {
       if (this.#stopping.signal.aborted) return false
-      await this.#showChange(change)
-      this.#tell(change)
+      await this.#within(change.rid, async () => {
+        await this.#showChange(change)
+        this.#tell(change)
+      })
       this.#cursor = change.seq
     }
     // Places whose changes were overwritten are gone from the log.
@@ -172,6 +178,11 @@ export class AdapterRunner {
     }
     this.#waiters.reached(this.#cursor)
     return changes.length === PAGE
+  }
+
+  #within(rid: Rid, work: () => Promise<void>): Promise<void> {
+    const { traces } = this.#options
+    return traces === undefined ? work() : traces.within(rid, work)
   }
 
   async #showChange({ seq, rid, eventType }: Change): Promise<void> {
@@ -196,9 +207,11 @@ export class AdapterRunner {
     for (const adapter of this.#keepers) {
       if (!handles(adapter, rid)) continue
       try {
-        if (entity === undefined) await adapter.forget?.(rid)
-        else if (operation === 'update' && adapter.update !== undefined) await adapter.update(entity)
-        else await adapter.register?.(entity)
+        await spanning(`adapter ${operation}`, { attributes: { 'koi_mcp.adapter': adapter.name } }, async () => {
+          if (entity === undefined) await adapter.forget?.(rid)
+          else if (operation === 'update' && adapter.update !== undefined) await adapter.update(entity)
+          else await adapter.register?.(entity)
+        })
       } catch (error) {
         this.#failed(`adapter ${adapter.name} failed to ${operation}`, error, { rid })
       }

@@ -3,6 +3,7 @@ import { isEndpointPath, WELL_KNOWN_PATH } from '@koi-mcp/protocol'
 import type { Logger } from '../logger.ts'
 import { detailReply, jsonReply, unavailableReply } from '../network/node-reply.ts'
 import type { NodeReply } from '../network/node-reply.ts'
+import { serving } from '../tracing/tracer.ts'
 import { FairTurns } from './fair-turns.ts'
 import { BodyBudget, readBody } from './request-body.ts'
 
@@ -86,7 +87,8 @@ export class NodeCarrier {
     const { node, log } = this.#options
     let reply: NodeReply
     try {
-      reply = await node.handleRequest(path, body, addressOf(request))
+      const work = () => node.handleRequest(path, body, addressOf(request))
+      reply = await serving(request.headers, `POST ${path}`, work)
     } catch (error) {
       log.error('a request failed', { path, error })
       reply = detailReply(500, 'Internal Server Error')

@@ -44,7 +44,7 @@ export async function catchUp(
   const wanted = asked.filter((rid) => problemOf(rid, node, options) === undefined)
   const leftOut = asked.find((rid) => rid !== options.self && problemOf(rid, node, options) !== undefined)
   if (leftOut !== undefined) {
-    const fields = { peer: node, rid: leftOut.slice(0, 300), error: problemOf(leftOut, node, options) }
+    const fields = { peer: node, rid: leftOut.slice(0, 300), error: problemOf(leftOut, node, options)?.text }
     log.warn('left out of catching up', { ...fields, count: asked.length - wanted.length })
   }
   let accepted = 0

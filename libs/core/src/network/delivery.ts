@@ -1,10 +1,13 @@
 import type { Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
+import { couldNotDeliver, delivered, deliveredLate } from '../business-events.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
 import { PeerList } from '../security/peer-list.ts'
 import { LeaseLostError, NETWORK_LANE } from '../store/node-store.ts'
 import type { DeliveryBatch, DueTarget, NodeStore } from '../store/node-store.ts'
+import type { TraceBook } from '../tracing/trace-book.ts'
 import { storeQueue } from '../store/work-queue.ts'
 import type { WorkQueue, WorkTaker } from '../store/work-queue.ts'
 import type { AddressBook } from './address-book.ts'
@@ -44,6 +47,8 @@ export interface DeliveryOptions {
   /** Text of a NEW event with our own profile, put in front when a peer says that it does not know us. */
   readonly ownProfileEvent: () => Promise<string>
   readonly log: Logger
+  readonly traces?: Pick<TraceBook, 'sending'> | undefined
+  readonly observer?: NodeObserver | undefined
   readonly clock: Clock
   readonly backoff?: BackoffOptions
   /** How long a wake-up waits for its companions, so that events of one moment travel in one envelope; default 25 ms. */
@@ -217,7 +222,9 @@ export class DeliveryWorker implements WorkTaker {
         if (performance.now() - asked >= leaseMs) continue
         const batch = peers.within(taken)
         const outcome =
-          batch.eventTexts.length === 0 ? DELIVERED : await this.#holding(batch, () => attempt.send(batch))
+          batch.eventTexts.length === 0
+            ? DELIVERED
+            : await this.#holding(batch, () => this.#sending(batch, () => attempt.send(batch)))
         if (!(await this.#settle(batch, outcome, signal))) return
         // What stands behind a batch is due with it; one that is to be halved was put back as failed just now.
         ignoreDue = true
@@ -227,6 +234,11 @@ export class DeliveryWorker implements WorkTaker {
       // The store did not take the outcome; the lease runs out and the batch goes out again.
       await sleep(SWEEP_MS, signal)
     }
+  }
+
+  #sending<T>(batch: DeliveryBatch, work: () => Promise<T>): Promise<T> {
+    const { traces } = this.#options
+    return traces === undefined ? work() : traces.sending(batch, work)
   }
 
   /** Keeps the batch ours meanwhile. */
@@ -256,9 +268,8 @@ export class DeliveryWorker implements WorkTaker {
 
   /** The process stood still with the batch, and another went on in its place: what arrived late may be old by then. */
   async #putRight(batch: DeliveryBatch, signal: AbortSignal): Promise<void> {
-    const { store, log } = this.#options
-    const { target, eventTexts } = batch
-    log.warn('events went out late, what they are about is told again', { peer: target, count: eventTexts.length })
+    const { store } = this.#options
+    deliveredLate(this.#options, batch.target, batch.eventTexts.length)
     for (;;) {
       try {
         return await store.deliveriesLate(batch)
@@ -270,24 +281,24 @@ export class DeliveryWorker implements WorkTaker {
   }
 
   async #tellOutcome(batch: DeliveryBatch, outcome: Delivered): Promise<boolean> {
-    const { store, log, clock } = this.#options
+    const { store, observer, clock } = this.#options
+    const count = batch.eventTexts.length
     switch (outcome.kind) {
       case 'delivered':
         await store.deliveriesDone(batch)
         this.#met.set(batch.target, this.#options.graph.profile(batch.target))
-        log.debug('delivered', { peer: batch.target, count: batch.eventTexts.length })
+        delivered(this.#options, batch.target, count)
         return true
       case 'smaller':
         await store.deliveriesFailed(batch, { error: outcome.error, dueAt: clock() })
+        observer?.delivery('halved', count)
         return true
       case 'failed': {
-        const wait = backoffMs(batch.failures + 1, this.#backoff)
-        await store.deliveriesFailed(batch, { error: outcome.error, dueAt: clock() + wait })
-        log[batch.failures === 0 ? 'warn' : 'debug']('could not deliver, will try again', {
-          peer: batch.target,
-          error: outcome.error,
-          waitMs: wait,
-        })
+        const { error } = outcome
+        const { failures } = batch
+        const waitMs = backoffMs(failures + 1, this.#backoff)
+        await store.deliveriesFailed(batch, { error, dueAt: clock() + waitMs })
+        couldNotDeliver(this.#options, batch.target, { count, failures, error, waitMs })
         return false
       }
     }

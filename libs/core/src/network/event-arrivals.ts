@@ -1,6 +1,8 @@
 import { referenceRidProblem, ridTypeOf } from '@koi-mcp/protocol'
 import type { Item, KoiEvent, Rid } from '@koi-mcp/protocol'
+import { droppedEvent } from '../business-events.ts'
 import type { Logger } from '../logger.ts'
+import type { ArrivalWay, EventRefusal, NodeObserver } from '../node-observer.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { NewArrival } from '../store/node-store.ts'
 
@@ -12,6 +14,15 @@ export interface ArrivalRules {
   /** Who may speak about which types; default: anyone about any. */
   readonly peers?: PeerList | undefined
   readonly log: Logger
+  readonly observer?: NodeObserver | undefined
+  /** Default: they called. */
+  readonly way?: ArrivalWay | undefined
+}
+
+/** Why nothing is taken, for people and in a word. */
+export interface EventProblem {
+  readonly reason: EventRefusal
+  readonly text: string
 }
 
 const LOGGED = 10
@@ -24,8 +35,11 @@ export function arrivalsOf(events: readonly Item<KoiEvent>[], source: Rid, rules
   const arrivals: NewArrival[] = []
   let dropped = 0
   for (const item of events) {
-    const problem = item.error === undefined ? problemOf(item.ok.rid, source, rules) : item.error.message
-    if (item.error === undefined && problem === undefined) {
+    const problem: EventProblem | undefined =
+      item.error === undefined
+        ? problemOf(item.ok.rid, source, rules)
+        : { reason: 'malformed', text: item.error.message }
+    if (problem === undefined && item.error === undefined) {
       const { rid, event_type: eventType, manifest, contents } = item.ok
       // Some say with a FORGET what is to go: it all goes.
       arrivals.push(
@@ -34,9 +48,10 @@ export function arrivalsOf(events: readonly Item<KoiEvent>[], source: Rid, rules
       continue
     }
     dropped += 1
-    if (dropped > LOGGED) continue
     const rid = item.error === undefined ? item.ok.rid : item.rid
-    rules.log.warn('dropped an event', { peer: source, rid: rid?.slice(0, 300), error: problem })
+    const fields = { peer: source, rid: rid?.slice(0, 300), error: problem?.text }
+    const { way = 'broadcast' } = rules
+    droppedEvent(rules, { way, reason: problem?.reason ?? 'malformed', fields, logged: dropped <= LOGGED })
   }
   if (dropped > LOGGED)
     rules.log.warn('dropped more events of the same envelope', { peer: source, count: dropped - LOGGED })
@@ -47,12 +62,12 @@ export function arrivalsOf(events: readonly Item<KoiEvent>[], source: Rid, rules
 export function problemOf(
   rid: Rid,
   source: Rid,
-  { self, peers, maxRidBytes }: Omit<ArrivalRules, 'log'>,
-): string | undefined {
-  if (rid === self) return 'only this node speaks about itself'
+  { self, peers, maxRidBytes }: Pick<ArrivalRules, 'self' | 'peers' | 'maxRidBytes'>,
+): EventProblem | undefined {
+  if (rid === self) return { reason: 'about_us', text: 'only this node speaks about itself' }
   const unfit = referenceRidProblem(rid, maxRidBytes)
-  if (unfit !== undefined) return unfit
-  if (peers?.allows(source, ridTypeOf(rid)) === false)
-    return `that node is not listed for ${ridTypeOf(rid)} (security.peer_types)`
-  return undefined
+  if (unfit !== undefined) return { reason: 'unfit_rid', text: unfit }
+  const type = ridTypeOf(rid)
+  if (peers?.allows(source, type) !== false) return undefined
+  return { reason: 'not_listed', text: `that node is not listed for ${type} (security.peer_types)` }
 }

@@ -1,7 +1,9 @@
 import type { Bundle, Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
+import { introducedOurselves } from '../business-events.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import { backoffMs, DEFAULT_BACKOFF, sleep } from './backoff.ts'
 import type { BackoffOptions } from './backoff.ts'
@@ -15,6 +17,7 @@ export interface HandshakerOptions {
   readonly graph: Pick<NodeGraph, 'profile' | 'neighbors'>
   readonly store: Pick<NodeStore, 'accept' | 'getValue' | 'setValue'>
   readonly log: Logger
+  readonly observer?: NodeObserver | undefined
   readonly clock: Clock
   readonly backoff?: BackoffOptions
   /** How long the contact has to tell us its profile before we fetch it; default 5 s. */
@@ -33,8 +36,8 @@ export class Handshaker {
 
   /** FORGET and NEW about ourselves, in one envelope. @throws PeerError */
   async handshakeWith(node: Rid): Promise<void> {
-    const { client, profileEvents, log } = this.#options
-    log.info('handshake', { peer: node })
+    const { client, profileEvents } = this.#options
+    introducedOurselves(this.#options, node)
     await client.broadcastEvents(node, await profileEvents.handshake())
   }
 

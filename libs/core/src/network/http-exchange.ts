@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici'
+import { traceHeaders } from '../tracing/tracer.ts'
 import { allowAllButLinkLocal, checkUrl, FORBIDDEN_ADDRESS, guardedLookup } from './address-policy.ts'
 import type { AddressPolicy } from './address-policy.ts'
 
@@ -52,7 +53,7 @@ export class HttpExchange {
 
   /** Posts JSON text. @throws HttpExchangeError */
   async post(url: string, body: string, signal?: AbortSignal): Promise<HttpReply> {
-    const headers = { 'content-type': 'application/json', accept: 'application/json' }
+    const headers = { 'content-type': 'application/json', accept: 'application/json', ...traceHeaders() }
     try {
       return await this.#exchange(url, { method: 'POST', body, headers }, signal)
     } catch (error) {

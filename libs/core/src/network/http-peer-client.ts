@@ -26,7 +26,10 @@ import type {
   Rid,
 } from '@koi-mcp/protocol'
 import type { NodeIdentity } from '../identity/node-identity.ts'
+import { calledPeer } from '../business-events.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
+import { spanning } from '../tracing/tracer.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { AddressBook, PeerAddress } from './address-book.ts'
 import type { HttpExchange, HttpReply } from './http-exchange.ts'
@@ -40,6 +43,7 @@ export interface HttpPeerClientOptions {
   readonly addressOf: AddressBook
   readonly http: Pick<HttpExchange, 'post'>
   readonly log: Logger
+  readonly observer?: NodeObserver | undefined
   /** Nodes that are not on it are not called. */
   readonly peers?: PeerList | undefined
   /** Ends the calls that are on their way. */
@@ -136,19 +140,34 @@ export class HttpPeerClient implements PeerClient {
     }
   }
 
-  async #call(node: Rid, path: EndpointPath, payload: string): Promise<HttpReply> {
-    const { identity, http, log, signal } = this.#options
+  #call(node: Rid, path: EndpointPath, payload: string): Promise<HttpReply> {
+    const attributes = { 'http.request.method': 'POST', 'koi_mcp.peer': node, 'koi_mcp.path': path }
+    return spanning(`POST ${path}`, { kind: 'client', attributes }, () => this.#post(node, path, payload))
+  }
+
+  async #post(node: Rid, path: EndpointPath, payload: string): Promise<HttpReply> {
+    const { http, signal } = this.#options
     const url = this.#addressOf(node).url.replace(/\/+$/, '') + path
-    const body = signEnvelope({ payloadText: payload, source: identity.rid, target: node }, identity.privateKey)
-    let reply: HttpReply
+    const body = await spanning('sign envelope', {}, () => Promise.resolve(this.#sign(node, payload)))
+    const since = performance.now()
+    let reply: HttpReply | undefined
+    let failure: PeerError | undefined
     try {
       reply = await http.post(url, body, signal)
+      failure = reply.status >= 200 && reply.status < 300 ? undefined : refused(node, path, reply)
     } catch (cause) {
-      throw noReply(node, cause)
+      failure = noReply(node, cause)
     }
-    log.debug('called', { peer: node, url, status: reply.status })
-    if (reply.status >= 200 && reply.status < 300) return reply
-    throw refused(node, path, reply)
+    const seconds = (performance.now() - since) / 1_000
+    const outcome = failure?.code.toLowerCase() ?? 'ok'
+    calledPeer(this.#options, node, { path, url, status: reply?.status, outcome, seconds })
+    if (failure !== undefined || reply === undefined) throw failure
+    return reply
+  }
+
+  #sign(node: Rid, payload: string): string {
+    const { rid, privateKey } = this.#options.identity
+    return signEnvelope({ payloadText: payload, source: rid, target: node }, privateKey)
   }
 
   #addressOf(node: Rid): PeerAddress {

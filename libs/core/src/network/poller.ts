@@ -1,6 +1,7 @@
 import type { Rid } from '@koi-mcp/protocol'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import { StoreError } from '../store/node-store.ts'
 import type { NewArrival, NodeStore } from '../store/node-store.ts'
@@ -18,6 +19,7 @@ export interface PollerOptions {
   /** Polled for as long as no neighbour is known. */
   readonly firstContact: () => Rid | undefined
   readonly log: Logger
+  readonly observer?: NodeObserver | undefined
   readonly maxRidBytes?: number | undefined
   readonly peers?: PeerList | undefined
   /** From the start of one round to the start of the next, in milliseconds; default 5 s, as the reference. */
@@ -74,11 +76,13 @@ export class Poller {
   }
 
   async #poll(node: Rid, signal: AbortSignal): Promise<void> {
-    const { client, log, self, maxRidBytes, peers } = this.#options
+    const { client, log, observer, self, maxRidBytes, peers } = this.#options
     try {
-      const arrivals = arrivalsOf(await client.pollEvents(node, 0), node, { self, maxRidBytes, peers, log })
+      const events = await client.pollEvents(node, 0)
+      const arrivals = arrivalsOf(events, node, { self, maxRidBytes, peers, log, observer, way: 'poll' })
       this.#failing.delete(node)
       if (arrivals.length > 0) await this.#keep(node, arrivals, signal)
+      if (events.length > 0) observer?.eventsTaken('poll', events.length, arrivals.length)
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
       log[this.#failing.has(node) ? 'debug' : 'warn']('could not poll', { peer: node, error: error.message })

@@ -10,7 +10,9 @@ import type { EndpointPath, ResponsePayload, Rid } from '@koi-mcp/protocol'
 import type { Clock } from '../clock.ts'
 import type { NodeGraph } from '../graph/node-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
+import { refusedRequest } from '../business-events.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
 import { StoreError } from '../store/node-store.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import { PeerList } from '../security/peer-list.ts'
@@ -74,6 +76,7 @@ export interface RequestDeps {
   /** Takes into the graph what other processes of this node learned; absent, there are none. */
   readonly followGraph?: (() => Promise<void>) | undefined
   readonly log: Logger
+  readonly observer?: NodeObserver | undefined
   readonly clock: Clock
   readonly limits?: Partial<RequestLimits> | undefined
   /** Keeps what is listed; absent, it is listed anew for each request. */
@@ -122,19 +125,19 @@ export async function handleRequest(
     return await answer(path, request, { ...deps, limits })
   } catch (error) {
     if (error instanceof ProtocolError) {
-      deps.log.info('refused a malformed request', { path, error: error.message })
+      refusedRequest(deps, path, 'malformed', { error: error.message })
       return malformedReply(error)
     }
     if (error instanceof WireError) {
-      deps.log.info('refused an envelope', { path, error: error.message })
+      refusedRequest(deps, path, error.code, { error: error.message })
       return wireErrorReply(error.code)
     }
     if (error instanceof StoreError) {
-      deps.log.error('cannot answer, the store is not available', { path, error: error.message })
+      refusedRequest(deps, path, 'store_away', { error: error.message })
       return unavailableReply('The store is not available, try again later', RETRY_AFTER_SECONDS)
     }
     // Ours to mend; the caller is told nothing of the inside.
-    deps.log.error('failed to answer a request', { path, error })
+    refusedRequest(deps, path, 'internal', { error })
     return detailReply(500, 'Internal Server Error')
   }
 }
@@ -150,7 +153,7 @@ async function answer(
   if (graph.profile(source) === undefined && introduced === undefined) await followGraph?.()
   authenticateEnvelope(claim, graph.profile(source)?.public_key ?? keyOf(introduced), identity.rid)
   if (!peers.has(source)) {
-    deps.log.info('refused a node that is not listed', { peer: source, path })
+    refusedRequest(deps, path, 'not_listed', { peer: source })
     return detailReply(403, 'This node answers only those that are listed in its security.peer_types')
   }
 

@@ -1,5 +1,6 @@
 import { envelopeFingerprint } from '@koi-mcp/protocol'
 import type { ReceivedEvents, SignedClaim } from '@koi-mcp/protocol'
+import { tookEvents } from '../business-events.ts'
 import type { NewArrival } from '../store/node-store.ts'
 import { arrivalsOf } from './event-arrivals.ts'
 import type { ServiceContext } from './request-handler.ts'
@@ -17,15 +18,18 @@ const CHARACTERS_AT_ONCE = 4 * 1024 * 1024
 export async function serveBroadcast(
   payload: ReceivedEvents,
   claim: SignedClaim,
-  { store, identity, source, peers, limits, log, clock }: ServiceContext,
+  context: ServiceContext,
 ): Promise<void> {
+  const { store, identity, source, peers, limits, log, observer, clock } = context
+  const received = payload.events.length
   const arrivals = arrivalsOf(payload.events, source, {
     self: identity.rid,
     peers,
     maxRidBytes: limits.maxRidBytes,
     log,
+    observer,
   })
-  if (arrivals.length === 0) return
+  if (arrivals.length === 0) return tookEvents(context, source, { received, accepted: 0, repeated: false })
   const key = `envelope/${envelopeFingerprint(claim)}`
   const until = clock() + limits.replayMs
   let taken = 0
@@ -33,8 +37,7 @@ export async function serveBroadcast(
     const { repeated } = await store.accept(chunk, { key: index === 0 ? key : `${key}/${index}`, until })
     if (!repeated) taken += chunk.length
   }
-  if (taken === 0) log.info('an envelope came again, nothing changed', { peer: source })
-  else log.debug('took events', { peer: source, count: taken })
+  tookEvents(context, source, { received, accepted: taken, repeated: taken === 0 })
 }
 
 function steps(arrivals: readonly NewArrival[]): readonly (readonly NewArrival[])[] {

@@ -1,4 +1,5 @@
 import type { PollEvents } from '@koi-mcp/protocol'
+import { answeredPoll } from '../business-events.ts'
 import type { ServiceContext } from './request-handler.ts'
 
 /** A response is sent well within this; after it, the events may go out again. */
@@ -10,9 +11,10 @@ const LEASE_MS = 60_000
  */
 export async function servePoll(
   { limit }: PollEvents,
-  { store, source, peers, limits, clock, log }: ServiceContext,
+  context: ServiceContext,
 ): Promise<{ readonly text: string; readonly finished: (sent: boolean) => Promise<void> }> {
   const owner = `poll-${crypto.randomUUID()}`
+  const { store, source, peers, limits, clock } = context
   const taken = await store.takeDeliveries(source, {
     owner,
     leaseMs: LEASE_MS,
@@ -29,7 +31,7 @@ export async function servePoll(
     if (sent) await store.deliveriesDone(batch)
     else
       await store.deliveriesFailed(batch, { error: 'the connection broke while a poll was answered', dueAt: clock() })
-    log.debug(sent ? 'polled' : 'a poll was not answered to its end', { peer: source, count: batch.eventTexts.length })
+    answeredPoll(context, source, batch.eventTexts.length, sent)
   }
   return { text, finished }
 }

@@ -3,6 +3,7 @@ import type { Bundle, Rid } from '@koi-mcp/protocol'
 import { BackupError } from '../backup/backup-manifest.ts'
 import type { BackupManifest } from '../backup/backup-manifest.ts'
 import { fillBackup, placeBackup } from '../backup/write-backup.ts'
+import { publishing } from '../business-events.ts'
 import { steadyClock, systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import type { KnowledgeAdapter } from '../domain/adapter.ts'
@@ -30,6 +31,9 @@ import type { NamedLease, NewArrival, NodeStore } from '../store/node-store.ts'
 import type { CopyStore } from '../store/sqlite-store.ts'
 import { storeQueue } from '../store/work-queue.ts'
 import type { WorkQueue } from '../store/work-queue.ts'
+import { storeWithTraces } from '../tracing/store-with-traces.ts'
+import { TraceBook } from '../tracing/trace-book.ts'
+import { isTracing, spanning } from '../tracing/tracer.ts'
 import { serveNode } from './http-server.ts'
 import type { HttpServer } from './http-server.ts'
 import { joinNetwork } from './join-network.ts'
@@ -149,6 +153,10 @@ export class KoiNode {
   get adapters(): ReadonlyMap<string, KnowledgeAdapter> {
     return this.registry.adapters
   }
+  /** Whether this process does what one of its node does for all of them; in a node of one process, always. */
+  get leads(): boolean {
+    return this.#run().parts.lead.leads
+  }
   /** Errors of adapters so far: they are logged and stop nothing. */
   get adapterErrors(): number {
     return this.#run().parts.adapterRunner.errors
@@ -179,9 +187,11 @@ export class KoiNode {
    */
   async publish(input: Publishable, options: PublishOptions = {}): Promise<Published> {
     const { store } = await this.#started()
-    const { rid, contents } = toKnowledge(this.registry.schemas, input)
-    const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options)
-    return { rid, place }
+    return publishing(this.#options, 'publish', async () => {
+      const { rid, contents } = toKnowledge(this.registry.schemas, input)
+      const place = await this.#accept(store, { rid, eventType: 'NEW', contents }, options)
+      return { rid, place }
+    })
   }
 
   /**
@@ -190,7 +200,9 @@ export class KoiNode {
    */
   async forget(rid: string, options: Pick<PublishOptions, 'under'> = {}): Promise<void> {
     const { store } = await this.#started()
-    await this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, options)
+    await publishing(this.#options, 'forget', async () =>
+      this.#accept(store, { rid: toForget(rid), eventType: 'FORGET' }, options),
+    )
   }
 
   /**
@@ -244,11 +256,11 @@ export class KoiNode {
     const { identity, store, parts } = running
     const { graph, reader, listings, returns } = parts
     const [peers, log, clock] = [this.#peers, this.#log, this.#steady]
+    const { faults, observer } = this.#options
     const onCall = (source: Rid): void => returns.met(source)
     const followGraph = (): Promise<void> => graph.follow(store)
-    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, clock, onCall }
+    const deps = { identity, store, graph, followGraph, reader, listings, peers, log, observer, clock, onCall }
     const reply = await handleRequest(path, body, deps, from)
-    const { faults } = this.#options
     return faults === undefined ? reply : replyWithFaults(path, reply, faults)
   }
 
@@ -310,13 +322,19 @@ export class KoiNode {
     const server = await this.#listen()
     try {
       const baseUrl = withPort(this.#options.baseUrl, server?.port)
-      const { identity, store, copyStore } = await openState(this.#options, {
+      const {
+        identity,
+        store: opened,
+        copyStore,
+      } = await openState(this.#options, {
         baseUrl,
         provides: this.#role.provides,
         clock,
         steady,
         log,
       })
+      const traces = new TraceBook(opened, log)
+      const store = isTracing() ? storeWithTraces(opened, traces) : opened
       const { openQueue = (context) => storeQueue(context.store), lanesAtOnce } = this.#options
       const queue = openQueue({ store, log })
       const parts = assembleNode({
@@ -331,6 +349,8 @@ export class KoiNode {
         peers: this.#peers,
         ttlMs: this.#options.ttlMs,
         log,
+        observer: this.#options.observer,
+        traces,
         clock,
         steady,
         signal,
@@ -380,7 +400,10 @@ export class KoiNode {
       idempotencyKey === undefined
         ? undefined
         : { key: `publish/${idempotencyKey}`, until: this.#steady() + PUBLISH_KEY_MS }
-    const { places } = await store.accept([arrival], once, under)
+    const name = arrival.eventType === 'FORGET' ? 'forget' : 'publish'
+    const { places } = await spanning(name, { kind: 'producer', attributes: { 'koi_mcp.rid': arrival.rid } }, () =>
+      store.accept([arrival], once, under),
+    )
     return places[0] ?? 0
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { DomainExtension } from '../domain/domain-extension.ts'
 import type { Faults } from '../fault-points.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
 import type { AuthorityMode } from '../security/authority.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import type { WorkQueue } from '../store/work-queue.ts'
@@ -53,6 +54,8 @@ export interface NodeOptions {
   /** Knowledge older than this goes, by the timestamp of its manifest, in milliseconds: our own everywhere, that of others here. Absent: none does. */
   readonly ttlMs?: number | undefined
   readonly log?: Logger | undefined
+  /** Told of every business event, for metrics. */
+  readonly observer?: NodeObserver | undefined
   readonly clock?: Clock | undefined
   /** For tests: called at the named points of an event's way through the node, where it may end the process, throw or wait. */
   readonly faults?: Faults | undefined

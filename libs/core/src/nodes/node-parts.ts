@@ -10,6 +10,7 @@ import { Expiry } from '../knowledge/expiry.ts'
 import type { KnowledgeChange } from '../knowledge/knowledge-reader.ts'
 import { TimeToLive } from '../knowledge/time-to-live.ts'
 import type { Logger } from '../logger.ts'
+import type { NodeObserver } from '../node-observer.ts'
 import { addressBook } from '../network/address-book.ts'
 import type { BackoffOptions } from '../network/backoff.ts'
 import { CatchUps } from '../network/catch-ups.ts'
@@ -33,6 +34,7 @@ import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import type { NodeStore } from '../store/node-store.ts'
 import type { WorkQueue } from '../store/work-queue.ts'
+import type { TraceBook } from '../tracing/trace-book.ts'
 import { Lead } from './lead.ts'
 import type { NetworkOptions } from './node-options.ts'
 
@@ -49,6 +51,8 @@ export interface NodeMaterial {
   readonly peers: PeerList
   readonly ttlMs: number | undefined
   readonly log: Logger
+  readonly observer: NodeObserver | undefined
+  readonly traces: TraceBook
   readonly clock: Clock
   /** What is waited by: see `steadyClock`. */
   readonly steady: Clock
@@ -68,10 +72,12 @@ const LANES_AT_ONCE = 128
 /** The whole wiring of a node on one page. */
 export function assembleNode(material: NodeMaterial) {
   const { identity, store, queue, handlers, adapters, network, peers, log, clock, steady, signal, faults } = material
+  const { observer } = material
   const maxAttempts = network.maxRetries ?? MAX_ATTEMPTS
   const backoffFactor = network.backoffFactor ?? BACKOFF_FACTOR
   const backoff: BackoffOptions = { baseMs: 1_000, factor: backoffFactor, capMs: 60_000 }
   const self = identity.rid
+  const { traces } = material
 
   const http = new HttpExchange({
     connectTimeoutMs: network.connectTimeoutMs,
@@ -84,7 +90,7 @@ export function assembleNode(material: NodeMaterial) {
   const addressOf = addressBook(graph, () => contact?.known)
   const profileEvents = new ProfileEvents({ identity, store, clock })
   const farewells = new Farewells({ store, http, addressOf, peers, log, backoff, signal })
-  const direct = farewells.ahead(new HttpPeerClient({ identity, addressOf, http, peers, log, signal }))
+  const direct = farewells.ahead(new HttpPeerClient({ identity, addressOf, http, peers, log, observer, signal }))
   const client = new IntroducingClient({ client: direct, profileEvents, log, signal })
   const lead = new Lead({ store, log })
   const under = () => lead.lease
@@ -99,6 +105,7 @@ export function assembleNode(material: NodeMaterial) {
     identity,
     client,
     log,
+    observer,
     clock,
     maxClockSkewMs,
     ttl,
@@ -110,7 +117,7 @@ export function assembleNode(material: NodeMaterial) {
   const inbox = new InboxWorker({
     store,
     queue,
-    pipeline,
+    pipeline: { run: (lease, arrival) => traces.handling(arrival, () => pipeline.run(lease, arrival)) },
     owner: `inbox-${crypto.randomUUID()}`,
     log,
     clock: steady,
@@ -127,6 +134,8 @@ export function assembleNode(material: NodeMaterial) {
     retentionMs: network.deliveryRetentionMs,
     ownProfileEvent: () => profileEvents.introduction(),
     log,
+    observer,
+    traces,
     clock: steady,
   }
   const delivery = new DeliveryWorker({
@@ -137,7 +146,16 @@ export function assembleNode(material: NodeMaterial) {
   })
   const returns = new Returns({ ...outgoing, identity })
   const expiry = ttl && new Expiry({ ttl, store, log, steady })
-  const handshaker = new Handshaker({ client: direct, profileEvents, graph, store, log, clock: steady, backoff })
+  const handshaker = new Handshaker({
+    client: direct,
+    profileEvents,
+    graph,
+    store,
+    log,
+    observer,
+    clock: steady,
+    backoff,
+  })
   const poller = new Poller({
     self,
     client,
@@ -146,12 +164,14 @@ export function assembleNode(material: NodeMaterial) {
     firstContact: () => contact?.known?.rid,
     peers,
     log,
+    observer,
     intervalMs: network.pollIntervalMs ?? 5_000,
   })
   const adapterRunner = new AdapterRunner({
     knowledge: store,
     adapters: faults === undefined ? adapters : adapters.map((adapter) => adapterWithFaults(adapter, faults)),
     log,
+    traces,
   })
   adapterRunner.onChange(material.onChange)
   const reader = new RequestReader()

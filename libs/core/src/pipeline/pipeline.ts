@@ -5,7 +5,9 @@ import { PermanentError, TransientError } from '../domain/handler-errors.ts'
 import type { NetworkGraph } from '../graph/network-graph.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { TimeToLive } from '../knowledge/time-to-live.ts'
+import { appliedChange } from '../business-events.ts'
 import type { Logger } from '../logger.ts'
+import type { HandledResult, NodeObserver } from '../node-observer.ts'
 import type { PeerClient } from '../network/peer-client.ts'
 import type { PeerList } from '../security/peer-list.ts'
 import { LeaseLostError, NETWORK_LANE, StoreError } from '../store/node-store.ts'
@@ -37,6 +39,7 @@ export interface PipelineOptions {
   readonly identity: NodeIdentity
   readonly client: Pick<PeerClient, 'fetchManifests' | 'fetchBundles'>
   readonly log: Logger
+  readonly observer?: NodeObserver | undefined
   readonly clock: Clock
   /** How far in the future what others tell may be dated (`network.max_clock_skew`); default a day. */
   readonly maxClockSkewMs?: number | undefined
@@ -93,6 +96,21 @@ export class Pipeline {
    * @throws whatever the store throws: an outage, or `LeaseLostError`.
    */
   async run(lease: LaneLease, arrival: PendingArrival): Promise<boolean> {
+    const { observer } = this.#options
+    if (observer === undefined) return (await this.#run(lease, arrival)).more
+    const since = performance.now()
+    const ended = (result: HandledResult): void => observer.handled(result, (performance.now() - since) / 1_000)
+    try {
+      const { more, result } = await this.#run(lease, arrival)
+      ended(result)
+      return more
+    } catch (error) {
+      if (error instanceof TransientError) ended('retried')
+      throw error
+    }
+  }
+
+  async #run(lease: LaneLease, arrival: PendingArrival): Promise<{ more: boolean; result: HandledResult }> {
     const emitted = new EmissionCollector()
     const context = this.#context(arrival, emitted)
     const expired = arrival.eventType === 'FORGET' ? arrival.manifest : undefined
@@ -101,7 +119,7 @@ export class Pipeline {
       const overtaken = arrival.replayed === true && (await this.#isOvertaken(at))
       if (overtaken) this.#options.log.info('a dead letter was overtaken, nothing is left to do', { rid: arrival.rid })
       const settled = overtaken ? undefined : await this.#advance(lease, arrival.place, at, context, emitted)
-      if (settled !== undefined) return settled.more
+      if (settled !== undefined) return { more: settled.more, result: 'applied' }
     } catch (error) {
       if (isToBeTriedAgain(error, context)) throw error
       emitted.fail(error, at.phase === 'received')
@@ -113,12 +131,12 @@ export class Pipeline {
     const failure = emitted.deadLetter
     if (failure === undefined) {
       await store.finish(lease, arrival.place, emitted.take())
-      return true
+      return { more: true, result: at.phase === 'received' ? 'ignored' : 'applied' }
     }
     // The cache has changed, and whoever follows it is told: the failure is that of a handler here.
     const owed = at.phase === 'network' ? this.#owed(at, outputTargets(context, at.kobj)) : []
     await store.deadLetter(lease, arrival.place, failure.message, emitted.take(), owed)
-    return true
+    return { more: true, result: 'dead_letter' }
   }
 
   /** Behind the cache an older state must reach no handler after a newer one, nor a FORGET a subscriber who was told what came after it. */
@@ -202,7 +220,9 @@ export class Pipeline {
 
   #tell({ kobj: { rid, normalizedEventType: eventType, source, contents }, expired }: Reached): void {
     // That it expired is this node's own word.
-    this.#options.onApplied?.({ rid, eventType, source: expired === undefined ? source : undefined, contents })
+    const told = expired === undefined ? source : undefined
+    appliedChange(this.#options, rid, eventType, told)
+    this.#options.onApplied?.({ rid, eventType, source: told, contents })
   }
 
   /** The phases before the cache; STOP_CHAIN also where nothing is to happen to it. */

@@ -13,6 +13,7 @@ import {
   DomainSettings,
   KoiMcpSettings,
   LoggingSettings,
+  MetricsSettings,
   NetworkSettings,
   NodeSettings,
   PersistenceSettings,
@@ -45,6 +46,7 @@ const SECTIONS = {
   queue: QueueSettings,
   security: SecuritySettings,
   logging: LoggingSettings,
+  metrics: MetricsSettings,
 }
 
 const SECTION_NAMES = [...Object.keys(SECTIONS), 'domains']
@@ -74,6 +76,7 @@ export function loadSettings(sources: SettingsSources): KoiMcpSettings {
     ...checkPeers(settings),
     ...checkAuth(settings.security),
     ...checkBackends(settings),
+    ...checkMetrics(settings),
     ...(problems.length === 0 ? (sources.check?.(settings) ?? []) : []),
   )
   if (problems.length > 0) throw new SettingsError(problems)
@@ -216,6 +219,16 @@ function checkAddress({ node }: KoiMcpSettings): readonly SettingsProblem[] {
   if (node.base_url !== undefined || !['0.0.0.0', '::', '*'].includes(node.host)) return []
   const message = `is needed when node.host is ${node.host}: other nodes must be told one address`
   return [{ path: 'node.base_url', message, example: `http://koi.example.org:${node.port}/koi-net` }]
+}
+
+/** Two servers on one port. */
+function checkMetrics({ node, metrics }: KoiMcpSettings): readonly SettingsProblem[] {
+  if (metrics.port === undefined) {
+    if (metrics.host === undefined) return []
+    return [{ path: 'metrics.host', message: 'has no effect unless metrics.port is set', example: '9464' }]
+  }
+  if (metrics.port === 0 || metrics.port !== node.port) return []
+  return [{ path: 'metrics.port', message: 'is that of node.port: the metrics need one of their own', example: '9464' }]
 }
 
 /** A list that nobody reads, or that leaves nobody to talk to, is not what was meant. */

@@ -245,6 +245,21 @@ export class SecuritySettings {
   publish_token_file?: string
 }
 
+/** Section `metrics`: a server of its own for Prometheus, at `/metrics`. */
+export class MetricsSettings {
+  /** Absent: none. 0 takes any that is free. */
+  @Setting('number', '9464')
+  @IsOptional()
+  @Must('be a port, a whole number from 0 (any free one) to 65535', isInteger(0, 65_535))
+  port?: number
+
+  /** By default that of `node.host`. */
+  @Setting('text', '127.0.0.1')
+  @IsOptional()
+  @Must('be an address or host name to listen on', isText)
+  host?: string
+}
+
 /** Section `logging`. */
 export class LoggingSettings {
   @Setting('text', 'info')
@@ -276,5 +291,6 @@ export class KoiMcpSettings {
   queue = new QueueSettings()
   security = new SecuritySettings()
   logging = new LoggingSettings()
+  metrics = new MetricsSettings()
   domains: Readonly<Record<string, DomainSettings>> = {}
 }

@@ -2,7 +2,9 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import { NestFactory } from '@nestjs/core'
 import type { DynamicModule, INestApplication } from '@nestjs/common'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
-import { NodeCarrier } from '@koi-mcp/core'
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { isTracing, NodeCarrier, traceOf } from '@koi-mcp/core'
+import { isEndpointPath, WELL_KNOWN_PATH } from '@koi-mcp/protocol'
 import { Access } from '../auth/access.ts'
 import { nestLogger } from '../logs/nest-logger.ts'
 import type { Service } from '../service/service.ts'
@@ -18,12 +20,16 @@ const KOI_NET_PATH = '/koi-net'
  */
 export async function createApp(module: DynamicModule, service: Service, http: HttpServer): Promise<INestApplication> {
   const carrier = new NodeCarrier({ node: service.node, basePath: KOI_NET_PATH, log: service.log })
+  const { metrics } = service
+  /** By which of the application's routes a request was taken. */
+  const routes = new WeakMap<IncomingMessage, string | undefined>()
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1024 },
     serverFactory: (handler: RequestListener) => {
       http.serve((request, response) => {
-        if (!carrier.carry(request, response)) handler(request, response)
+        metrics?.http.follow(request, response, () => routes.get(request) ?? koiNetRoute(request))
+        if (!carrier.carry(request, response)) withinCallersTrace(request, () => handler(request, response))
       })
       return http.server
     },
@@ -34,6 +40,12 @@ export async function createApp(module: DynamicModule, service: Service, http: H
   fastify.removeAllContentTypeParsers()
   // JSON alone: a form or a script-less page of a browser cannot send it to this machine without asking first.
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  if (metrics !== undefined) {
+    fastify.addHook('onRequest', (request, _reply, done) => {
+      routes.set(request.raw, request.routeOptions.url)
+      done()
+    })
+  }
   let access: Access | undefined
   // Routes that are open to all take no body.
   fastify.addHook('onRequest', async ({ raw, routeOptions }) => {
@@ -62,4 +74,16 @@ export async function createApp(module: DynamicModule, service: Service, http: H
 
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+function koiNetRoute({ url = '/' }: IncomingMessage): string | undefined {
+  const path = url.split('?', 1)[0] ?? ''
+  if (path === WELL_KNOWN_PATH) return path
+  return path.startsWith(KOI_NET_PATH) && isEndpointPath(path.slice(KOI_NET_PATH.length)) ? path : undefined
+}
+
+/** What a route does belongs to the trace that the caller's headers name. */
+function withinCallersTrace({ headers }: IncomingMessage, work: () => void): void {
+  if (isTracing()) context.with(traceOf(headers, ROOT_CONTEXT), work)
+  else work()
 }

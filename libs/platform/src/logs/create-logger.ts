@@ -1,3 +1,4 @@
+import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { destination, pino, stdTimeFunctions } from 'pino'
 import type { DestinationStream } from 'pino'
 import type { LogFields, Logger } from '@koi-mcp/core'
@@ -16,7 +17,7 @@ export interface LoggerOptions extends Pick<LoggingSettings, 'level' | 'format'>
 }
 
 /**
- * The service's `Logger`: one JSON object a line (`time`, `level`, `role`, `msg` and the fields), or short lines for people. Fields named like
+ * The service's `Logger`: one JSON object a line (`time`, `level`, `role`, `msg`, the fields, and `trace_id` and `span_id` of what is traced), or short lines for people. Fields named like
  * secrets are left out; errors become `error` (message), `code` and, for what nobody foresaw, `stack`.
  */
 export function createLogger({ level, format, role, output }: LoggerOptions): Logger {
@@ -29,6 +30,7 @@ export function createLogger({ level, format, role, output }: LoggerOptions): Lo
     base: { role },
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    mixin: activeTrace,
   }
   const log = pino(options, lines)
   return {
@@ -37,6 +39,13 @@ export function createLogger({ level, format, role, output }: LoggerOptions): Lo
     warn: (message, fields) => log.warn(loggable(role, fields), message),
     error: (message, fields) => log.error(loggable(role, fields), message),
   }
+}
+
+/** What a line was written about, where it is traced. */
+function activeTrace(): Readonly<Record<string, string>> {
+  const span = trace.getActiveSpan()?.spanContext()
+  // A new object each time: pino puts the fields into it.
+  return span === undefined || !isSpanContextValid(span) ? {} : { trace_id: span.traceId, span_id: span.spanId }
 }
 
 function standardOutput(): DestinationStream {

@@ -4,6 +4,7 @@ import type { SettingsSources } from '../config/load-settings.ts'
 import { readTextFile } from '../config/read-text-file.ts'
 import type { KoiMcpSettings } from '../config/settings.ts'
 import { createLogger } from '../logs/create-logger.ts'
+import { flushTraces } from '../traces/flush-traces.ts'
 import { explainError } from './explain-error.ts'
 import type { ServiceNode } from './service-node.ts'
 import { startService } from './start-service.ts'
@@ -52,6 +53,7 @@ export async function runService<N extends ServiceNode>(definition: ServiceDefin
     await parent.tell({ event: 'failed', role: definition.role, message: message ?? String(error) })
     return 1
   } finally {
+    await flushTraces()
     end.forget()
     if (host.connected) host.disconnect?.()
   }

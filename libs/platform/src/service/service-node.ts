@@ -24,7 +24,8 @@ export interface ServiceNode extends Carried {
     | 'replayDeadLetter'
     | 'dropDeadLetter'
   >
-  readonly queue: Pick<WorkQueue, 'state'>
+  readonly queue: Pick<WorkQueue, 'state' | 'counts'>
+  readonly leads: boolean
   /** What this process does. */
   onEvent(listener: (event: NodeHappening) => void): () => void
   /** What becomes of the cache, whichever process of the node does it. */

@@ -1,5 +1,6 @@
 import type { Logger } from '@koi-mcp/core'
 import type { KoiMcpSettings } from '../config/settings.ts'
+import type { ServiceMetrics } from '../metrics/service-metrics.ts'
 import type { Readiness } from './readiness.ts'
 import type { ServiceNode } from './service-node.ts'
 
@@ -15,6 +16,8 @@ export interface Service<N extends ServiceNode = ServiceNode> {
   readonly url: string
   readonly readiness: Readiness
   readonly log: Logger
+  /** Absent where `metrics.port` is not set: nothing is counted. */
+  readonly metrics?: ServiceMetrics | undefined
 }
 
 /** The injection token of the `Service`. */

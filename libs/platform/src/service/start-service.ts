@@ -6,6 +6,8 @@ import { HttpServer } from '../http/http-server.ts'
 import { liveEventOf } from '../knowledge/live-event.ts'
 import type { LiveEvent } from '../knowledge/live-event.ts'
 import { createLogger } from '../logs/create-logger.ts'
+import { MetricsServer } from '../metrics/metrics-server.ts'
+import { ServiceMetrics } from '../metrics/service-metrics.ts'
 import { Readiness } from './readiness.ts'
 import { leaveNote } from './service-note.ts'
 import type { Role, Service } from './service.ts'
@@ -21,6 +23,8 @@ export interface NodeContext {
   /** What other nodes call: `node.base_url`, else host and port as they turned out. */
   readonly baseUrl: string
   readonly log: Logger
+  /** Absent where `metrics.port` is not set. */
+  readonly metrics?: ServiceMetrics | undefined
 }
 
 /** Something that runs beside the node: started after it, stopped before it. */
@@ -68,13 +72,16 @@ export async function startService<N extends ServiceNode>(
   const stop = () => (stopping ??= stopAll(running, log))
   try {
     const http = (running.http = await HttpServer.listen(settings.node, log))
+    const metrics = await startMetrics(running, parts.role, settings, log)
     const { host } = settings.node
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${http.port}`
-    const node = parts.createNode({ settings, baseUrl: settings.node.base_url ?? `${url}/koi-net`, log })
+    const node = parts.createNode({ settings, baseUrl: settings.node.base_url ?? `${url}/koi-net`, log, metrics })
     running.node = node
     const { onEvent } = parts
     if (onEvent !== undefined) node.onEvent((event) => onEvent(liveEventOf(event)))
-    const service = { role: parts.role, version: VERSION, node, settings, url, readiness: running.readiness, log }
+    const { readiness } = running
+    const service = { role: parts.role, version: VERSION, node, settings, url, readiness, log, metrics }
+    metrics?.show(service)
     const { module, companions = [], ready = {} } = parts.assemble(service)
     running.app = await createApp(module, service, http)
     await node.start()
@@ -85,7 +92,7 @@ export async function startService<N extends ServiceNode>(
     running.takeNote = await leaveNote(service)
     running.readiness.ready()
     const { rid, name, profile } = node.identity
-    const addresses = { url, koi_net_url: profile.base_url ?? `${url}/koi-net` }
+    const addresses = { url, koi_net_url: profile.base_url ?? `${url}/koi-net`, ...metricsUrl(running) }
     return { service, ready: { event: 'ready', role: parts.role, name, ...addresses, node_rid: rid, ...ready }, stop }
   } catch (error) {
     await stop()
@@ -97,6 +104,7 @@ export async function startService<N extends ServiceNode>(
 interface Running {
   readonly readiness: Readiness
   readonly companions: Companion[]
+  metrics?: MetricsServer
   http?: HttpServer
   node?: ServiceNode
   app?: INestApplication
@@ -104,7 +112,28 @@ interface Running {
   takeNote?: () => Promise<void>
 }
 
-async function stopAll({ readiness, companions, http, node, app, takeNote }: Running, log: Logger): Promise<void> {
+/** Before any state is opened, as the service's own port: one that is taken is found first. */
+async function startMetrics(
+  running: Running,
+  role: Role,
+  settings: KoiMcpSettings,
+  log: Logger,
+): Promise<ServiceMetrics | undefined> {
+  const { port, host = settings.node.host } = settings.metrics
+  if (port === undefined) return undefined
+  const metrics = new ServiceMetrics(role, settings)
+  running.metrics = await MetricsServer.start({ port, host }, metrics.prometheus, log)
+  return metrics
+}
+
+function metricsUrl({ metrics }: Running): Readonly<Record<string, string>> {
+  return metrics === undefined ? {} : { metrics_url: metrics.url }
+}
+
+async function stopAll(
+  { readiness, companions, metrics, http, node, app, takeNote }: Running,
+  log: Logger,
+): Promise<void> {
   readiness.drain()
   const steps = [
     () => takeNote?.(),
@@ -112,6 +141,8 @@ async function stopAll({ readiness, companions, http, node, app, takeNote }: Run
     () => http?.close(GRACE_MS),
     () => node?.stop(),
     () => app?.close(),
+    // The last: how it ends is to be seen as well.
+    () => metrics?.stop(),
   ]
   for (const step of steps) {
     try {
