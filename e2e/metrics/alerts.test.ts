@@ -44,7 +44,7 @@ describe.skipIf(!isHere && process.env['CI'] !== 'true')('three services, a faul
       KOI_MCP_PERSISTENCE__REDIS_URL: redis.url,
       KOI_MCP_QUEUE__QUEUE_TYPE: 'bullmq',
     })
-    const heap = ['--max-old-space-size=300']
+    const heap = ['--max-old-space-size=300', '--max-semi-space-size=1']
     const faulty = await Monitored.of('faulty', folder, { FAULTS: join(folder, 'faults') }, heap)
     services = { coordinator, producer, gateway, faulty }
     for (const service of Object.values(services)) closing.push(() => service.kill())
@@ -64,13 +64,15 @@ describe.skipIf(!isHere && process.env['CI'] !== 'true')('three services, a faul
 
   const isFiring = async (name: string): Promise<boolean> =>
     (await prometheus.firing()).some(({ labels }) => labels['alertname'] === name)
-  const fires = (name: string) => eventually(async () => ((await isFiring(name)) ? true : undefined))
-  const clears = (name: string) => eventually(async () => ((await isFiring(name)) ? undefined : true))
+  const becomes = async (name: string, firing: boolean): Promise<void> => {
+    await eventually(async () => ((await isFiring(name)) === firing ? true : undefined)).catch(() => {
+      throw new Error(`${name} ${firing ? 'does not fire' : 'does not clear'}`)
+    })
+  }
+  const clears = (name: string) => becomes(name, false)
   const fault = (name: string) => join(folder, 'faults', name)
 
   it('show every metric that a dashboard or an alert asks for', async () => {
-    const texts = await Promise.all(Object.values(services).map((service) => service.metrics()))
-    const shown = new Set(texts.flatMap((text) => [...text.matchAll(/^([a-z_]+)[{ ]/gm)].map(([, name]) => name)))
     const expressions = [
       ...dashboards.flatMap(({ dashboard }) =>
         dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
@@ -79,8 +81,16 @@ describe.skipIf(!isHere && process.env['CI'] !== 'true')('three services, a faul
     ]
     const asked = [...new Set(expressions.flatMap((expression) => metricNames(asSent(expression))))]
     expect(asked.length).toBeGreaterThan(40)
-    // `up` is Prometheus' own.
-    expect(asked.filter((name) => name !== 'up' && !shown.has(name))).toEqual([])
+    await expect
+      .poll(async () => {
+        const texts = await Promise.all(Object.values(services).map((service) => service.metrics()))
+        const shown = new Set(
+          texts.flatMap((text) => [...text.matchAll(/^([a-z_0-9]+)[{ ]/gm)].map(([, name]) => name)),
+        )
+        // `up` is Prometheus' own.
+        return asked.filter((name) => name !== 'up' && !shown.has(name))
+      })
+      .toEqual([])
   })
 
   const targets = dashboards.flatMap(({ file, dashboard }) =>
@@ -100,7 +110,7 @@ describe.skipIf(!isHere && process.env['CI'] !== 'true')('three services, a faul
     const { gateway, faulty } = services
     const seen: string[] = []
     const seesFire = async (name: string): Promise<void> => {
-      await fires(name)
+      await becomes(name, true)
       seen.push(name)
     }
 

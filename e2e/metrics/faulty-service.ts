@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { getHeapStatistics } from 'node:v8'
 import { DomainExtension, HandlerType, PermanentError, ProducerNode, TransientError } from '@koi-mcp/core'
 import type { KnowledgeAdapter, KnowledgeProcessor } from '@koi-mcp/core'
 import {
@@ -50,11 +49,12 @@ setInterval(() => {
   while (has('block') && performance.now() < until);
 }, 900)
 
+/** As its `--max-old-space-size` says. */
+const HEAP_BYTES = 300 * 1024 * 1024
 let hoard: number[][] = []
 setInterval(() => {
   if (!has('hoard')) hoard = []
-  const { heap_size_limit: limit } = getHeapStatistics()
-  while (has('hoard') && getHeapStatistics().used_heap_size < 0.94 * limit) {
+  while (has('hoard') && process.memoryUsage().heapUsed < 0.93 * HEAP_BYTES) {
     hoard.push(Array.from({ length: 100_000 }, () => Math.random()))
   }
 }, 100)
