@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { loadSettings } from '@koi-mcp/platform'
-import { DELIVERED, FRAMEWORK_NAMES, SETTINGS } from './framework-names.ts'
+import { DELIVERED, FRAMEWORK_NAMES, IN_WORK, SETTINGS } from './framework-names.ts'
 import { koiMcp } from './koi-mcp.ts'
 
 const settings = (env: Record<string, string> = {}): object =>
@@ -26,6 +26,11 @@ describe('what the product was asked for by name', () => {
 
   it.each(due.map(({ name, here }) => ({ name, here })))('has $name', ({ here }) => {
     expect(here?.()).toBeDefined()
+  })
+
+  it('says of nothing that it comes later which is here', () => {
+    const early = FRAMEWORK_NAMES.filter(({ issue, here }) => issue > IN_WORK && here !== undefined)
+    expect(early.map(({ name }) => name)).toEqual([])
   })
 
   it('names nothing twice', () => {

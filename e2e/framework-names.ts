@@ -40,7 +40,9 @@ import {
   KoiMcpSettings,
   loadSettings,
   NetworkSettings,
+  ObservableAdapter,
   PersistenceSettings,
+  PrometheusMetrics,
   runService,
   SecuritySettings,
   TOKEN_PROVIDERS,
@@ -51,6 +53,8 @@ import { createProducerFromConfig } from '../apps/producer/src/producer.ts'
 
 /** The issue whose work is done: names due up to it must be here. */
 export const DELIVERED = 4
+/** The issue that is in work: of its names those that are here already are tested, too. */
+export const IN_WORK = 6
 
 export interface FrameworkName {
   /** As the document that this product was asked for by writes it. */
@@ -74,6 +78,13 @@ const aRegistry = new KoiMcpRegistry()
 const aSchemaRegistry = new SchemaRegistry()
 const optionOf = memberOf<NodeOptions>()
 const coordinatorOptionOf = memberOf<CoordinatorOptions>()
+/** The counter that an observable adapter makes under this name. */
+const adapterCounterNamed = (name: string) => {
+  const metrics = new PrometheusMetrics()
+  new ObservableAdapter(new DatasetAdapter(), metrics)
+  return metrics.definitions.find((definition) => definition.name === name)
+}
+
 const adapterMember = memberOf<KnowledgeAdapter>()
 
 export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
@@ -124,12 +135,22 @@ export const FRAMEWORK_NAMES: readonly FrameworkName[] = [
   // Adapters
   { name: 'adapter.ridTypes (can_handle)', issue: 3, here: adapterMember('ridTypes') },
   { name: 'adapter.register', issue: 3, here: adapterMember('register') },
-  { name: 'ObservableAdapter', issue: 6 },
-  { name: 'ObservableAdapter.register_with_metrics', issue: 6 },
-  { name: 'PrometheusMetrics.create_counter', issue: 6 },
-  { name: 'adapter_registrations_total', issue: 6 },
-  { name: 'adapter_queries_total', issue: 6 },
-  { name: 'adapter_errors_total', issue: 6 },
+  { name: 'ObservableAdapter', issue: 6, here: () => ObservableAdapter },
+  {
+    name: 'ObservableAdapter.register_with_metrics',
+    issue: 6,
+    here: () => ObservableAdapter.prototype.registerWithMetrics.bind(undefined),
+  },
+  {
+    name: 'PrometheusMetrics.create_counter',
+    issue: 6,
+    here: () => PrometheusMetrics.prototype.createCounter.bind(undefined),
+  },
+  ...(['registrations', 'queries', 'errors'] as const).map((what) => ({
+    name: `adapter_${what}_total`,
+    issue: 6,
+    here: () => adapterCounterNamed(`adapter_${what}_total`),
+  })),
 
   // Handlers, errors and retries
   { name: 'HandlerType.RID', issue: 3, here: () => HandlerType.Rid },

@@ -34,8 +34,8 @@ export async function guardedRequest<R>(
       Promise.resolve(work((told) => (outcome = told))),
     )
   } catch (error) {
-    const isRefusal = error instanceof ProtocolError && error.code !== ProtocolErrorCode.InternalError
-    outcome = isRefusal ? 'refused' : 'failed'
+    const isOurs = !(error instanceof ProtocolError) || error.code === Number(ProtocolErrorCode.InternalError)
+    outcome = isOurs ? 'failed' : 'refused'
     if (error instanceof ProtocolError) throw error
     log.error('An MCP request failed', { method, error })
     throw new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error')

@@ -150,19 +150,20 @@ export class HttpPeerClient implements PeerClient {
     const url = this.#addressOf(node).url.replace(/\/+$/, '') + path
     const body = await spanning('sign envelope', {}, () => Promise.resolve(this.#sign(node, payload)))
     const since = performance.now()
-    let reply: HttpReply | undefined
-    let failure: PeerError | undefined
+    let status: number | undefined
+    let ended: HttpReply | PeerError
     try {
-      reply = await http.post(url, body, signal)
-      failure = reply.status >= 200 && reply.status < 300 ? undefined : refused(node, path, reply)
+      const reply = await http.post(url, body, signal)
+      status = reply.status
+      ended = status >= 200 && status < 300 ? reply : refused(node, path, reply)
     } catch (cause) {
-      failure = noReply(node, cause)
+      ended = noReply(node, cause)
     }
     const seconds = (performance.now() - since) / 1_000
-    const outcome = failure?.code.toLowerCase() ?? 'ok'
-    calledPeer(this.#options, node, { path, url, status: reply?.status, outcome, seconds })
-    if (failure !== undefined || reply === undefined) throw failure
-    return reply
+    const outcome = ended instanceof PeerError ? ended.code.toLowerCase() : 'ok'
+    calledPeer(this.#options, node, { path, url, status, outcome, seconds })
+    if (ended instanceof PeerError) throw ended
+    return ended
   }
 
   #sign(node: Rid, payload: string): string {

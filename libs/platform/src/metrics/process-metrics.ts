@@ -1,5 +1,4 @@
-import { totalmem } from 'node:os'
-import { getHeapStatistics } from 'node:v8'
+import { heapLimit, memoryLimit } from './memory-limits.ts'
 import type { PrometheusMetrics } from './prometheus-metrics.ts'
 
 /** What runs here, and the bounds that its memory has, beside what prom-client says of every process. */
@@ -19,13 +18,8 @@ export function processMetrics(
     [],
     () => [[{}, memoryLimit()]],
   )
-  metrics.createGauge('koi_mcp_heap_limit_bytes', 'What its JavaScript heap may grow to', [], () => [
-    [{}, getHeapStatistics().heap_size_limit],
+  metrics.createGauge('koi_mcp_heap_limit_bytes', 'What the live objects of its JavaScript heap may take', [], () => [
+    [{}, heapLimit()],
   ])
   metrics.collectProcess()
-}
-
-function memoryLimit(): number {
-  const limit = process.constrainedMemory()
-  return limit > 0 && limit < totalmem() ? limit : totalmem()
 }

@@ -31,7 +31,7 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** The metrics of one process, in a registry of their own. Every series bears the labels given here. */
 export class PrometheusMetrics {
   // The type that may hold exemplars; what is written is up to the scrape.
-  readonly #registry = new Registry() as Registry
+  readonly #registry = new Registry()
   readonly #definitions = new Map<string, MetricDefinition>()
   readonly #counters = new Map<string, PrometheusCounter>()
 

@@ -1,5 +1,4 @@
 import type { NodeObserver } from '@koi-mcp/core'
-import type { KoiMcpSettings } from '../config/settings.ts'
 import type { Role, Service } from '../service/service.ts'
 import { VERSION } from '../service/version.ts'
 import { adapterCounters } from './adapter-counters.ts'
@@ -9,6 +8,13 @@ import { processMetrics } from './process-metrics.ts'
 import { PrometheusMetrics } from './prometheus-metrics.ts'
 import { stateMetrics } from './state-metrics.ts'
 
+/** What is read of a service's settings. */
+export interface MetricsContext {
+  readonly node: { readonly name: string }
+  readonly persistence: { readonly storage_type: string }
+  readonly queue: { readonly queue_type: string }
+}
+
 /** Everything that a service counts and shows, whatever its role. */
 export class ServiceMetrics {
   /** Where a role or a domain makes more of them. */
@@ -17,7 +23,7 @@ export class ServiceMetrics {
   readonly http: HttpMetrics
   #service: Service | undefined
 
-  constructor(role: Role, { node, persistence, queue }: Pick<KoiMcpSettings, 'node' | 'persistence' | 'queue'>) {
+  constructor(role: Role, { node, persistence, queue }: MetricsContext) {
     this.prometheus = new PrometheusMetrics({ node: node.name, role })
     stateMetrics(this.prometheus, () => this.#service)
     this.observer = nodeMetrics(this.prometheus)
