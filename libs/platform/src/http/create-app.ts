@@ -34,11 +34,6 @@ export async function createApp(module: DynamicModule, service: Service, http: H
   fastify.removeAllContentTypeParsers()
   // JSON alone: a form or a script-less page of a browser cannot send it to this machine without asking first.
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  let access: Access | undefined
-  // Routes that are open to all take no body.
-  fastify.addHook('onRequest', async ({ raw, routeOptions }) => {
-    if (routeOptions.url !== undefined && hasBody(raw)) await access?.admitBody(raw)
-  })
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
     service.log.debug('answered', {
@@ -54,7 +49,11 @@ export async function createApp(module: DynamicModule, service: Service, http: H
     abortOnError: false,
     logger: nestLogger(service.log),
   })
-  access = app.get(Access)
+  const access = app.get(Access)
+  // Routes that are open to all take no body.
+  fastify.addHook('onRequest', async ({ raw, routeOptions }) => {
+    if (routeOptions.url !== undefined && hasBody(raw)) await access.admitBody(raw)
+  })
   await app.init()
   await fastify.ready()
   return app
