@@ -1,6 +1,10 @@
+import { validateSync } from 'class-validator'
 import { AuthManager } from '@koi-mcp/core'
 import type { Clock, Logger } from '@koi-mcp/core'
+import { checkKeys } from '../config/check-auth.ts'
+import { readTextFile } from '../config/read-text-file.ts'
 import type { SecuritySettings } from '../config/settings.ts'
+import { SettingsError } from '../config/settings-error.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
 import { KeySet } from './key-set.ts'
 import { keysOfFile, keysOfIssuer, keysOfUrl } from './key-source.ts'
@@ -20,13 +24,22 @@ export interface TokenVerifierOptions {
   readonly clock?: Clock | undefined
 }
 
-/** What checks the tokens of an issuer, for a service and for an application that embeds a `SecureCoordinatorNode`. It asks for the keys at once. */
+/**
+ * What checks the tokens of an issuer, for a service and for an application that embeds a `SecureCoordinatorNode`. It asks for the keys at once.
+ * @throws SettingsError with every problem: a check that is not configured would let in anybody
+ */
 export function createTokenVerifier(
   provider: keyof typeof TOKEN_PROVIDERS,
   config: Partial<TokenSettings> & Pick<TokenSettings, 'issuer' | 'audience'>,
   { log, clock }: TokenVerifierOptions,
 ): JwtVerifier {
   const settings = Object.assign(new TokenSettings(), config)
+  const problems = validateSync(settings).map(({ property, constraints = {} }) => ({
+    path: `security.auth_config.${property}`,
+    message: Object.values(constraints)[0] ?? 'is not valid',
+  }))
+  if (problems.length === 0) problems.push(...checkKeys(provider, settings, readTextFile))
+  if (problems.length > 0) throw new SettingsError(problems)
   const { issuer, audience, algorithms, permissions_claim: permissionsClaim } = settings
   const keys = new KeySet({ source: TOKEN_PROVIDERS[provider](settings), log })
   void keys.prepare()

@@ -200,6 +200,18 @@ describe('what is remembered', () => {
   })
 })
 
+describe('a check that is not whole', () => {
+  it.each<[string, Partial<TokenSettings>]>([
+    ['issuer', { issuer: undefined as never }],
+    ['audience', { audience: [] }],
+    ['algorithms', { algorithms: ['HS256'] }],
+    ['jwks_url', { jwks_url: undefined as never }],
+    ['jwks_file', { jwks_url: undefined as never, jwks_file: '/dev/null/none' }],
+  ])('is refused, for it would let in anybody: %s', (name, config) => {
+    expect(() => managerOf(config)).toThrow(new RegExp(`security\\.auth_config\\.${name} .* (must|is needed|names)`))
+  })
+})
+
 describe('keys of the issuer', () => {
   it('that are private, symmetric, short, or for encryption verify nothing', async () => {
     const other = await TokenIssuer.start()

@@ -46,11 +46,6 @@ export async function createApp(module: DynamicModule, service: Service, http: H
       done()
     })
   }
-  let access: Access | undefined
-  // Routes that are open to all take no body.
-  fastify.addHook('onRequest', async ({ raw, routeOptions }) => {
-    if (routeOptions.url !== undefined && hasBody(raw)) await access?.admitBody(raw)
-  })
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request
     service.log.debug('answered', {
@@ -66,7 +61,11 @@ export async function createApp(module: DynamicModule, service: Service, http: H
     abortOnError: false,
     logger: nestLogger(service.log),
   })
-  access = app.get(Access)
+  const access = app.get(Access)
+  // Routes that are open to all take no body.
+  fastify.addHook('onRequest', async ({ raw, routeOptions }) => {
+    if (routeOptions.url !== undefined && hasBody(raw)) await access.admitBody(raw)
+  })
   await app.init()
   await fastify.ready()
   return app
