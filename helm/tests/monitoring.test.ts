@@ -1,9 +1,8 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
-import { copies, copyOf } from '../../tools/chart-files.js'
 import { CHART, EXTRA_APIS, HELMS, render } from './chart.ts'
 
 const apis = EXTRA_APIS
@@ -25,13 +24,6 @@ for (const folder of ['alerts', 'dashboards']) mkdirSync(join(CHANGED, folder), 
 writeFileSync(join(CHANGED, 'alerts/some.yaml'), stringify(ALERTS))
 writeFileSync(join(CHANGED, 'dashboards/some.json'), `${JSON.stringify(DASHBOARD, null, 2)}\n`)
 afterAll(() => rmSync(CHANGED, { recursive: true }))
-
-test('the chart’s copies are those of today: npm run chart-files', () => {
-  for (const [folder, paths] of Object.entries(copies())) {
-    for (const path of paths)
-      expect(readFileSync(copyOf(folder, path), 'utf8'), basename(path)).toBe(readFileSync(path, 'utf8'))
-  }
-})
 
 describe.for(HELMS)('%s: to see what goes on', (name) => {
   test('every node serves metrics, and says where', async () => {

@@ -55,11 +55,13 @@ first_contact_rid: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
-{{/* RID → RID types: all nodes of the release but the node itself, the external coordinator, and those that the values name. */}}
+{{/* RID → RID types: all nodes of the release but the node itself, the external coordinator, who tests, and those that the values name. */}}
 {{- define "koi-mcp.peerTypes" -}}
 {{- $peers := dict -}}
 {{- range .root.KoiMcp.nodes }}{{ if ne .rid $.node.rid }}{{ $_ := set $peers .rid (list "*") }}{{ end }}{{ end -}}
 {{- with .root.Values.externalCoordinator.rid }}{{ $_ := set $peers . (list "*") }}{{ end -}}
+{{- /* It may say that it is there, and nothing else. */}}
+{{- if eq .node.component "coordinator" }}{{ with get .root.KoiMcp "tester" }}{{ $_ := set $peers .rid list }}{{ end }}{{ end -}}
 {{- range $rid, $types := .root.Values.security.peerTypes }}{{ $_ := set $peers $rid $types }}{{ end -}}
 {{- toYaml $peers -}}
 {{- end -}}

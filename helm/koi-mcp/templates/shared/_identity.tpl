@@ -7,7 +7,7 @@ it; they begin at byte 57, and the header of a SubjectPublicKeyInfo with that 04
 */}}
 {{- define "koi-mcp.rid" -}}
 {{- $node := .node -}}
-{{- if $node.values.identity.existingSecret -}}
+{{- if get $node.values.identity "existingSecret" -}}
 {{- $node.values.identity.rid -}}
 {{- else -}}
 {{- $secret := printf "%s-identity" $node.object -}}
@@ -32,11 +32,11 @@ it; they begin at byte 57, and the header of a SubjectPublicKeyInfo with that 04
 {{- end -}}
 
 {{- define "koi-mcp.identitySecret" -}}
-{{- .node.values.identity.existingSecret | default (printf "%s-identity" .node.object) -}}
+{{- get .node.values.identity "existingSecret" | default (printf "%s-identity" .node.object) -}}
 {{- end -}}
 
 {{- define "koi-mcp.identity" -}}
-{{- if not .node.values.identity.existingSecret -}}
+{{- if not (get .node.values.identity "existingSecret") -}}
 apiVersion: v1
 kind: Secret
 metadata:

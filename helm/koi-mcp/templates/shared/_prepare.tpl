@@ -1,8 +1,9 @@
 {{/*
-Makes $.KoiMcp once, and every template reads it: {nodes, uses, problems}. All templates of a chart share their root, so that a key made
+Makes $.KoiMcp once, and every template reads it: {nodes, tester, uses, problems}. All templates of a chart share their root, so that a key made
 here is the same in the node's Secret and in the lists of the others.
   nodes: list of {component, role, name, object, values, identity: {rid, secret, pem?}, rid, address}
   uses:  {postgres, redis} → internal, external or empty
+  tester: who `helm test` is: {component, name, object, rid, pem?}
 */}}
 {{- define "koi-mcp.prepare" -}}
 {{- if not (hasKey . "KoiMcp") -}}
@@ -18,6 +19,11 @@ here is the same in the node's Secret and in the lists of the others.
 {{- end -}}
 {{- if .Values.gateway.enabled -}}
 {{- include "koi-mcp.addNode" (dict "root" . "component" "gateway" "role" "consumer" "name" .Values.gateway.name "object" (printf "%s-gateway" $full) "block" .Values.gateway) -}}
+{{- end -}}
+{{- if and .Values.tests.enabled .Values.coordinator.enabled -}}
+{{- $tester := dict "component" "test" "name" "check" "object" (printf "%s-test" $full) "values" (dict "identity" (dict)) -}}
+{{- $_ := set $tester "rid" (include "koi-mcp.rid" (dict "root" . "node" $tester)) -}}
+{{- $_ := set .KoiMcp "tester" $tester -}}
 {{- end -}}
 {{- include "koi-mcp.findBackends" . -}}
 {{- include "koi-mcp.check" . -}}
