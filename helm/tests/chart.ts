@@ -35,6 +35,8 @@ export interface RenderOptions {
   readonly apis?: readonly string[]
   /** Another chart than ours: a changed copy. */
   readonly chart?: string
+  /** URL of the API server that `lookup` asks. */
+  readonly cluster?: string
 }
 
 interface Ended {
@@ -68,25 +70,13 @@ export function helm(name: string, args: readonly string[], values?: object): Pr
   })
 }
 
-const template = (
-  name: string,
-  values: object,
-  { release = 'koi', namespace = 'knowledge', apis = [], chart = CHART }: RenderOptions,
-) =>
-  helm(
-    name,
-    [
-      'template',
-      release,
-      chart,
-      '--namespace',
-      namespace,
-      '--kube-version',
-      '1.36.0',
-      ...apis.flatMap((api) => ['--api-versions', api]),
-    ],
-    values,
-  )
+function template(name: string, values: object, options: RenderOptions): Promise<Ended> {
+  const { release = 'koi', namespace = 'knowledge', apis = [], chart = CHART, cluster } = options
+  const args = ['template', release, chart, '--namespace', namespace]
+  if (cluster !== undefined) args.push('--dry-run=server', '--disable-openapi-validation', '--kube-apiserver', cluster)
+  else args.push('--kube-version', '1.36.0', ...apis.flatMap((api) => ['--api-versions', api]))
+  return helm(name, args, values)
+}
 
 const rendered = new Map<string, Promise<Rendered>>()
 

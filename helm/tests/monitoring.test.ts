@@ -78,6 +78,7 @@ describe.for(HELMS)('%s: to see what goes on', (name) => {
     const [monitor] = with_.objects.filter((object) => object.kind === kind)
     expect(monitor!.metadata.labels['release']).toBe('prometheus')
     expect(monitor!['spec'][endpoints]).toEqual([{ port: 'metrics', path: '/metrics', interval: '10s' }])
+    expect(monitor!['spec'].jobLabel).toBe('app.kubernetes.io/name')
     expect(monitor!['spec'].selector.matchExpressions[0].values).toEqual(['coordinator', 'producer', 'gateway'])
   })
 

@@ -12,26 +12,18 @@ import { describe, expect, test } from 'vitest'
 import { loadSettings, SettingsError } from '@koi-mcp/platform'
 import { EXTRA_APIS, HELMS, render } from './chart.ts'
 import type { Rendered } from './chart.ts'
+import { IMAGE, NOT_YET } from './image.ts'
 import { EVERYTHING } from './values.ts'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 const NODE = path('../../node_modules/node/bin/node')
 const CLI = path('../../apps/cli/dist/main.js')
-/** What the image sets (deploy/image/Dockerfile). */
-const IMAGE = {
-  KOI_MCP_NODE__HOST: '0.0.0.0',
-  KOI_MCP_NODE__PORT: '9000',
-  KOI_MCP_PERSISTENCE__STORAGE_PATH: '/var/lib/koi-mcp',
-}
 const SERVERS: Readonly<Record<string, string>> = {
   KOI_MCP_PERSISTENCE__POSTGRES_URL: 'postgres://koi:secret@localhost/koi',
   KOI_MCP_PERSISTENCE__REDIS_URL: 'redis://:secret@localhost',
   KOI_MCP_QUEUE__REDIS_URL: 'redis://:secret@localhost',
   KOI_MCP_SECURITY__PUBLISH_TOKEN: 'a token of more than 16 letters',
 }
-/** Settings of the chart that services of this release do not have yet: take out what they have. */
-const NOT_YET = ['metrics', 'security.enable_auth', 'security.auth_provider']
-
 /** What the service says of what the chart makes for it. */
 function problemsOf(chart: Rendered, object: string): readonly string[] {
   const env: Record<string, string> = { ...IMAGE }
