@@ -33,7 +33,15 @@ const boundaries = (inTests) => ({
   ],
 })
 
-const TESTS = ['**/*.test.ts', '**/test/**/*.ts', 'e2e/**/*.ts', 'interop/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts']
+const TESTS = [
+  '**/*.test.ts',
+  '**/test/**/*.ts',
+  'e2e/**/*.ts',
+  'helm/tests/**/*.ts',
+  'interop/**/*.ts',
+  'bench/**/*.ts',
+  'fuzz/**/*.ts',
+]
 // Plain JavaScript and configuration are checked by tsc (tools/tsconfig.json), not by the rules that need types.
 const UNTYPED = ['**/*.js', '**/*.mjs', '**/vitest.config.ts']
 

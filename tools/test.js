@@ -138,6 +138,7 @@ const PARTS = {
   unit: () => vitest('unit', '.'),
   interop,
   e2e: () => vitest('e2e', 'e2e'),
+  chart: () => vitest('chart', 'helm/tests'),
   fuzz,
   bench,
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { examples, looking } from './command-parts.ts'
+import { addCheck } from './check/check-program.ts'
 import { addDeadLetters } from './dead-letters/dead-letters-program.ts'
 import { get, rids, search, watch } from './inspect/commands.ts'
 import { health } from './inspect/health.ts'
@@ -40,6 +41,7 @@ export const createProgram = (io: Io): Command => {
   addRun(program)
   addInspection(program, io)
   addDeadLetters(program, io)
+  addCheck(program, io)
   addState(program, io)
   return program
 }

@@ -1,6 +1,17 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync } from 'node:crypto'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { publicKeyOf } from '@koi-mcp/protocol'
 import { recordingLogger } from '../../test/peers.ts'
@@ -56,6 +67,25 @@ describe('the private key’s file', () => {
     expect(log.lines).toEqual([
       { level: 'warn', message: `the group of the private key's file may use it: chmod 600 ${path}`, fields: { path } },
     ])
+  })
+
+  // Nobody else may give a file away.
+  it.runIf(process.getuid?.() === 0)('is read by its group without a word where it is another user’s', async () => {
+    await createKey(path, undefined)
+    chmodSync(path, 0o440)
+    chownSync(path, 65_532, 0)
+    const log = recordingLogger()
+    expect(await loadKey(path, undefined, log)).toBeDefined()
+    expect(log.lines).toEqual([])
+    chmodSync(path, 0o444)
+    await expect(load()).rejects.toThrow('everybody on this machine may use the private key')
+  })
+
+  it('is opened in the form that Helm’s templates make it in', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, privateKey.export({ type: 'sec1', format: 'pem' }), { mode: 0o600 })
+    expect((await load())?.equals(privateKey)).toBe(true)
   })
 
   it('is refused in words where it cannot be read or written', async () => {

@@ -1,5 +1,6 @@
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
@@ -23,15 +24,15 @@ export class KeyFileError extends Error {
  */
 export async function loadKey(path: string, password: string | undefined, log: Logger): Promise<KeyObject | undefined> {
   let pem: string
-  let mode: number
+  let about: Stats
   try {
     pem = await readFile(path, 'utf8')
-    mode = (await stat(path)).mode
+    about = await stat(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new KeyFileError(`cannot read the private key ${path}: ${messageOf(error)}`, { cause: error })
   }
-  checkMode(path, mode, log)
+  checkMode(path, about, log)
   return openKey(path, pem, password)
 }
 
@@ -91,12 +92,16 @@ export async function syncFolder(path: string): Promise<void> {
   await folder.sync().finally(() => folder.close())
 }
 
-/** Volumes of Kubernetes give files to a group, so that a group alone is only warned of. Windows has no such modes. */
-function checkMode(path: string, mode: number, log: Logger): void {
+/**
+ * A group alone is only warned of, and not at all where the file is another user's: by its group we read it, as a Secret in a volume of Kubernetes.
+ * Windows has no such modes.
+ */
+function checkMode(path: string, { mode, uid }: Stats, log: Logger): void {
   if (process.platform === 'win32') return
   const fix = `chmod 600 ${path}`
   if ((mode & 0o007) !== 0) throw new KeyFileError(`everybody on this machine may use the private key ${path}: ${fix}`)
-  if ((mode & 0o070) !== 0) log.warn(`the group of the private key's file may use it: ${fix}`, { path })
+  if ((mode & 0o070) !== 0 && uid === process.getuid?.())
+    log.warn(`the group of the private key's file may use it: ${fix}`, { path })
 }
 
 function messageOf(error: unknown): string {
