@@ -45,6 +45,7 @@ export default defineConfig(
       '.nx/',
       '.cache/',
       '.koi/',
+      '.prometheus/',
       '.venv-koi-net/',
       'coverage/',
       'test-results/',
