@@ -53,6 +53,7 @@ export default defineConfig(
       '.nx/',
       '.cache/',
       '.koi/',
+      '.prometheus/',
       '.venv-koi-net/',
       'coverage/',
       'test-results/',

@@ -13,7 +13,7 @@ const PROGRAMS = {
   coordinator: path('../../apps/coordinator/dist/main.js'),
   producer: path('../../apps/producer/dist/main.js'),
   'mcp-gateway': path('../../apps/mcp-gateway/dist/main.js'),
-  faulty: path('faulty-service.ts'),
+  faulty: fileURLToPath(new URL('faulty-service.ts', import.meta.url)),
 }
 
 /** A service with metrics, on ports that stay its own when it is started again. */

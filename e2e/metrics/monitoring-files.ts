@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DASHBOARDS = join(ROOT, 'deploy/grafana/dashboards')
 
-export interface Target {
+interface Target {
   readonly refId: string
   readonly expr: string
   readonly datasource: { readonly type: string; readonly uid: string }

@@ -46,6 +46,7 @@ describe('loadSettings', () => {
         auth_config: {},
         allow_anonymous_mcp: false,
       },
+      metrics: {},
       logging: { level: 'info', format: 'auto' },
       domains: { data_catalog: { enabled: true, config: {} } },
     })
@@ -127,7 +128,7 @@ describe('loadSettings', () => {
       '  persistence.storage_type (KOI_MCP_PERSISTENCE__STORAGE_TYPE) must be file, redis or postgres. Example: postgres',
       '  logging.level (KOI_MCP_LOGGING__LEVEL) must be debug, info, warn or error. Example: info',
       '  domains.data_catalogue (KOI_MCP_DOMAINS__DATA_CATALOGUE) is no domain that this service knows, did you mean data_catalog?',
-      '  extra (KOI_MCP_EXTRA) is not known; known are node, network, persistence, queue, security, logging, domains.',
+      '  extra (KOI_MCP_EXTRA) is not known; known are node, network, persistence, queue, security, logging, metrics, domains.',
       '  network_first_contact (KOI_MCP_NETWORK_FIRST_CONTACT) is not known, did you mean network.first_contact (KOI_MCP_NETWORK__FIRST_CONTACT)? Sections end in two underscores.',
       '  security.auth_provider (KOI_MCP_SECURITY__AUTH_PROVIDER) must be jwt or oauth when security.enable_auth is true. Example: jwt',
     ])
@@ -268,6 +269,18 @@ describe('loadSettings', () => {
     expect(load({ env }).node.port).toBe(9000)
     expect(problemsOf({ env: { KOI_MCP_NODE__PORT: '1', Koi_Mcp_Node__Port: '2' } })).toEqual([
       '  node.port (Koi_Mcp_Node__Port) says something else than KOI_MCP_NODE__PORT: keep one of them.',
+    ])
+  })
+
+  it('takes a port for the metrics, and refuses that of the node and a host without one', () => {
+    const env = { KOI_MCP_METRICS__PORT: '9464', KOI_MCP_METRICS__HOST: '0.0.0.0' }
+    expect(load({ env }).metrics).toEqual({ port: 9464, host: '0.0.0.0' })
+    expect(load({ env: { KOI_MCP_METRICS__PORT: '0', KOI_MCP_NODE__PORT: '0' } }).metrics).toEqual({ port: 0 })
+    expect(problemsOf({ env: { KOI_MCP_METRICS__PORT: '9000' } })).toEqual([
+      expect.stringContaining('metrics.port (KOI_MCP_METRICS__PORT) is that of node.port'),
+    ])
+    expect(problemsOf({ env: { KOI_MCP_METRICS__HOST: '::1' } })).toEqual([
+      expect.stringContaining('metrics.host (KOI_MCP_METRICS__HOST) has no effect unless metrics.port is set'),
     ])
   })
 

@@ -7,7 +7,7 @@ const PATH = '/metrics'
 const GRACE_MS = 1_000
 
 /** The metrics cannot be served where they are told to be; the message says which setting to change. */
-export class MetricsServerError extends Error {
+class MetricsServerError extends Error {
   readonly code = 'METRICS_SERVER'
 }
 
