@@ -89,7 +89,7 @@ describe.for(HELMS)('%s: helm test', (name) => {
       expect(chart.names('Pod')).toEqual([])
       expect(chart.find('Secret', 'test-identity')).toBeUndefined()
     }
-    expect(Object.keys(charts[0]!.settings('coordinator').security.peer_types)).toHaveLength(2)
+    expect(Object.keys(charts[0].settings('coordinator').security.peer_types)).toHaveLength(2)
   })
 
   test('and the notes tell what to do next', async () => {
