@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { loadSettings, SettingsError } from '@koi-mcp/platform'
-import { IMAGE, NOT_YET } from './image.ts'
+import { IMAGE } from './image.ts'
 
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const read = (path: string) => parse(readFileSync(root(path), 'utf8'), { merge: true })
@@ -34,9 +34,7 @@ test.each(NODES)('docker-compose.yml: %s is configured as the service takes it',
     )
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
-    problems = error.problems
-      .filter(({ path }) => !NOT_YET.includes(path))
-      .map(({ path, message }) => `${path} ${message}`)
+    problems = error.problems.map(({ path, message }) => `${path} ${message}`)
   }
   expect(problems).toEqual([])
 })
@@ -48,7 +46,7 @@ test('docker-compose.yml: what a service names is there', () => {
     for (const volume of volumes) {
       const [source = ''] = volume.split(':')
       const isThere = source.startsWith('./') ? existsSync(root(source)) : source in compose.volumes
-      expect(isThere || /^\.\/deploy\/(grafana|prometheus)/.test(source), `${name}: ${source}`).toBe(true)
+      expect(isThere, `${name}: ${source}`).toBe(true)
     }
   }
 })

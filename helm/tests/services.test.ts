@@ -12,7 +12,7 @@ import { describe, expect, test } from 'vitest'
 import { loadSettings, SettingsError } from '@koi-mcp/platform'
 import { EXTRA_APIS, HELMS, render } from './chart.ts'
 import type { Rendered } from './chart.ts'
-import { IMAGE, NOT_YET } from './image.ts'
+import { IMAGE } from './image.ts'
 import { EVERYTHING } from './values.ts'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
@@ -34,9 +34,7 @@ function problemsOf(chart: Rendered, object: string): readonly string[] {
     return []
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
-    return error.problems
-      .filter((problem) => !NOT_YET.includes(problem.path))
-      .map((problem) => `${problem.path} ${problem.message}`)
+    return error.problems.map((problem) => `${problem.path} ${problem.message}`)
   }
 }
 
