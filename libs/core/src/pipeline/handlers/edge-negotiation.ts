@@ -32,7 +32,7 @@ export const edgeNegotiationHandler =
       return drop(processor, kobj, 'the edge RID is not that of its ends')
     if (edge.source === edge.target) return drop(processor, kobj, 'an edge from a node to itself')
     const self = processor.identity.rid
-    if (kobj.source === undefined) return edge.target === self ? proposing(processor, kobj, edge) : undefined
+    if (kobj.source === undefined) return byThisNode(processor, kobj, edge)
     if (edge.source === self) return asProvider(processor, kobj, edge, security)
     if (edge.target === self) return asSubscriber(processor, kobj, edge, subscriptions)
     return betweenOthers(processor, { ...kobj, source: kobj.source }, security, capacity)
@@ -57,6 +57,25 @@ function forgetting(processor: ProcessorContext, kobj: KnowledgeObject, cached: 
   const isOurs = [source, target].includes(processor.identity.rid)
   if (kobj.source === undefined || !isOurs || [source, target].includes(kobj.source)) return undefined
   return drop(processor, kobj, 'only its two ends forget an edge of this node')
+}
+
+/** What this node said of an edge of its own, and had to wait its turn: meanwhile the other end may have gone, and it would stand for ever. */
+async function byThisNode(
+  processor: ProcessorContext,
+  kobj: KnowledgeObject,
+  edge: EdgeProfile,
+): Promise<HandlerResult> {
+  const self = processor.identity.rid
+  if (![edge.source, edge.target].includes(self)) return undefined
+  const peer = edge.source === self ? edge.target : edge.source
+  if ((await processor.read(peer)) === undefined) {
+    processor.log.info('an edge is left out: the node at its other end was forgotten meanwhile', {
+      rid: kobj.rid,
+      peer,
+    })
+    return STOP_CHAIN
+  }
+  return edge.target === self ? proposing(processor, kobj, edge) : undefined
 }
 
 /** Another process of this node may have proposed the same at the same moment: what stands by now would be undone. */
