@@ -124,6 +124,8 @@ export const environment = () => ({
   PATH: [join(root, 'node_modules/.bin'), process.env.PATH ?? ''].join(delimiter),
   NX_DAEMON: 'false',
   NX_TUI: 'false',
+  // Tests start some thousand processes of the same programs: what is compiled for one serves the next.
+  NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'),
 })
 
 /**

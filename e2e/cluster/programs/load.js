@@ -1,4 +1,5 @@
-// load.js URL SECONDS: clients publish, update and forget datasets of their own, each request until it is acknowledged.
+// load.js URL SECONDS: clients publish, update and forget datasets of their own, each request until it is acknowledged. What was refused is counted by
+// status and reason.
 import { setTimeout as wait } from 'node:timers/promises'
 
 const [url, seconds] = process.argv.slice(2)
@@ -23,18 +24,18 @@ async function post(path, body, key) {
     const text = await response.text()
     if (response.status >= 400 && response.status < 500)
       throw new TypeError(`${path} answered ${response.status}: ${text}`)
-    return response.status
+    return response.status === 200 ? undefined : `${response.status} ${text.slice(0, 200)}`
   } catch (error) {
     if (error instanceof TypeError && !error.cause) throw error
-    return 'no answer'
+    return `no answer: ${error.cause?.code ?? error.message}`
   }
 }
 
 async function untilAcknowledged(path, body, key) {
   for (;;) {
-    const status = await post(path, body, `${run}-${key}`)
-    if (status === 200) break
-    refused[status] = (refused[status] ?? 0) + 1
+    const refusal = await post(path, body, `${run}-${key}`)
+    if (refusal === undefined) break
+    refused[refusal] = (refused[refusal] ?? 0) + 1
     await wait(100)
   }
   acknowledged += 1
