@@ -14,7 +14,7 @@ interface RunOptions {
 }
 
 /** Runs a program to its end. */
-async function run(
+export async function run(
   program: string,
   args: readonly string[],
   { input = '', env, signal }: RunOptions = {},

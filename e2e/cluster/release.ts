@@ -1,7 +1,12 @@
 import { kubectl, helm } from './commands.ts'
 
 const CHART = new URL('../../helm/koi-mcp', import.meta.url).pathname
-const { CLUSTER_IMAGE = 'koi-mcp:0.1.0', CLUSTER_POSTGRES_IMAGE = '', CLUSTER_VALKEY_IMAGE = '' } = process.env
+const {
+  CLUSTER_IMAGE = 'koi-mcp:0.1.0',
+  CLUSTER_NEXT_IMAGE = '',
+  CLUSTER_POSTGRES_IMAGE = '',
+  CLUSTER_VALKEY_IMAGE = '',
+} = process.env
 
 const RESTRICTED = { 'pod-security.kubernetes.io/enforce': 'restricted' }
 /** The release is called as the chart is: its objects then begin with that name alone. */
@@ -70,6 +75,12 @@ export class Release {
     return ['--namespace', this.namespace, '--wait', '--timeout', '5m', '--values', '-']
   }
 }
+
+/** Values of an upgrade to another image; without one every pod is replaced by one of another label. */
+export const NEXT: Values =
+  CLUSTER_NEXT_IMAGE === ''
+    ? { nodeDefaults: { podLabels: { round: 'next' } } }
+    : { image: partsOf(CLUSTER_NEXT_IMAGE) }
 
 function withImages(values: Values): Values {
   const server = (name: string, image: string) =>

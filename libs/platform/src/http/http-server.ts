@@ -1,8 +1,12 @@
 import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import { guardedServer } from '@koi-mcp/core'
 import type { Logger } from '@koi-mcp/core'
 
+/** How long a connection that stands is waited for: whoever uses it within that time is told that it closes. */
+const LINGER_MS = 1_000
+const LOOK_MS = 20
 const STARTING = JSON.stringify({ statusCode: 503, error: 'Service Unavailable', message: 'The service is starting' })
 
 /**
@@ -15,6 +19,7 @@ export class HttpServer {
     response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' }).end(STARTING)
   }
   #closing: Promise<void> | undefined
+  #isClosed = false
 
   private constructor(log: Logger) {
     const listener: RequestListener = (request, response) => {
@@ -22,7 +27,7 @@ export class HttpServer {
       if (this.#closing !== undefined) response.setHeader('connection', 'close')
       // A connection that was busy when the closing began is idle once its response has gone.
       response.once('close', () => {
-        if (this.#closing !== undefined) setImmediate(() => this.#server.closeIdleConnections())
+        if (this.#isClosed) setImmediate(() => this.#server.closeIdleConnections())
       })
       this.#listener(request, response)
     }
@@ -54,16 +59,25 @@ export class HttpServer {
     this.#listener = listener
   }
 
-  /** Accepts nobody any more, lets running requests end for at most `graceMs`, then cuts them. */
+  /**
+   * Tells everybody who asks that the connection closes, and after a moment accepts nobody any more; running requests may last `graceMs` in all, then they
+   * are cut. Without that moment a connection would be closed under a request that is on its way, which no client may send again unasked.
+   */
   close(graceMs: number): Promise<void> {
-    this.#closing ??= new Promise((resolve) => {
-      const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs)
-      this.#server.close(() => {
-        clearTimeout(cut)
-        resolve()
-      })
-      this.#server.closeIdleConnections()
-    })
+    this.#closing ??= this.#close(graceMs)
     return this.#closing
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs)
+    const until = performance.now() + Math.min(LINGER_MS, graceMs)
+    while ((await this.#connections()) > 0 && performance.now() < until) await wait(LOOK_MS)
+    this.#isClosed = true
+    await new Promise((resolve) => this.#server.close(resolve).closeIdleConnections())
+    clearTimeout(cut)
+  }
+
+  #connections(): Promise<number> {
+    return new Promise((resolve) => this.#server.getConnections((_, count = 0) => resolve(count)))
   }
 }
