@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { HELMS, helm, CHART, render } from './chart.ts'
 
 describe.for(HELMS)('%s, with no values at all', (name) => {
@@ -19,5 +22,13 @@ describe.for(HELMS)('%s, with no values at all', (name) => {
       code: 0,
       text: expect.stringContaining('1 chart(s) linted, 0 chart(s) failed'),
     })
+  })
+
+  test('takes the values for production that its README gives', async () => {
+    const [, values = ''] = /```yaml\n(.*?)```/s.exec(readFileSync(join(CHART, 'README.md'), 'utf8')) ?? []
+    const chart = await render(name, parse(values) as object)
+    expect(chart.names('Deployment')).toContain('koi-koi-mcp-producer-sales')
+    expect(chart.names('StatefulSet')).toEqual([])
+    expect(chart.names('Ingress')).toEqual(['koi-koi-mcp-gateway'])
   })
 })
