@@ -1,4 +1,5 @@
 import { kubectl, helm } from './commands.ts'
+import { CONTAINER_SECURITY, POD_SECURITY } from './restricted.ts'
 
 const CHART = new URL('../../helm/koi-mcp', import.meta.url).pathname
 const {
@@ -107,7 +108,7 @@ export function sleepingPod(name: string, labels: Readonly<Record<string, string
     spec: {
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: 0,
-      securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
+      securityContext: POD_SECURITY,
       containers: [
         {
           name: 'client',
@@ -116,11 +117,7 @@ export function sleepingPod(name: string, labels: Readonly<Record<string, string
           env: [
             { name: 'TOKEN', valueFrom: { secretKeyRef: { name: `${RELEASE}-publish-token`, key: 'publish-token' } } },
           ],
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ['ALL'] },
-          },
+          securityContext: CONTAINER_SECURITY,
         },
       ],
     },
