@@ -45,6 +45,11 @@ export class Client {
     return this.run<T>('get', `http://${RELEASE}-${node}:9000${path}`)
   }
 
+  /** What the node's API answers to a POST. */
+  post<T>(node: string, path: string, body: object): Promise<T> {
+    return this.run<T>('post', `http://${RELEASE}-${node}:9000${path}`, JSON.stringify(body))
+  }
+
   /** Every RID of the type at the node. */
   rids(node: string, type = 'orn:data-catalog.dataset'): Promise<string[]> {
     return this.run<string[]>('rids', `http://${RELEASE}-${node}:9000`, type)

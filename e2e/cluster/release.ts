@@ -1,13 +1,10 @@
 import { kubectl, helm } from './commands.ts'
+import { CONTAINER_SECURITY, POD_SECURITY } from './restricted.ts'
 
 const CHART = new URL('../../helm/koi-mcp', import.meta.url).pathname
-const {
-  CLUSTER_IMAGE = 'koi-mcp:0.1.0',
-  CLUSTER_NEXT_IMAGE = '',
-  CLUSTER_POSTGRES_IMAGE = '',
-  CLUSTER_VALKEY_IMAGE = '',
-} = process.env
+const { CLUSTER_NEXT_IMAGE = '', CLUSTER_POSTGRES_IMAGE = '', CLUSTER_VALKEY_IMAGE = '' } = process.env
 
+export const PRODUCT_IMAGE = process.env['CLUSTER_IMAGE'] ?? 'koi-mcp:0.1.0'
 const RESTRICTED = { 'pod-security.kubernetes.io/enforce': 'restricted' }
 /** The release is called as the chart is: its objects then begin with that name alone. */
 export const RELEASE = 'koi-mcp'
@@ -86,7 +83,7 @@ function withImages(values: Values): Values {
   const server = (name: string, image: string) =>
     image === '' ? {} : { [name]: { image: partsOf(image), ...(values[name] as object | undefined) } }
   return {
-    image: partsOf(CLUSTER_IMAGE),
+    image: partsOf(PRODUCT_IMAGE),
     ...values,
     ...server('postgres', CLUSTER_POSTGRES_IMAGE),
     ...server('valkey', CLUSTER_VALKEY_IMAGE),
@@ -107,20 +104,16 @@ export function sleepingPod(name: string, labels: Readonly<Record<string, string
     spec: {
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: 0,
-      securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
+      securityContext: POD_SECURITY,
       containers: [
         {
           name: 'client',
-          image: CLUSTER_IMAGE,
+          image: PRODUCT_IMAGE,
           command: ['/usr/local/bin/node', '-e', 'setInterval(() => undefined, 1e9)'],
           env: [
             { name: 'TOKEN', valueFrom: { secretKeyRef: { name: `${RELEASE}-publish-token`, key: 'publish-token' } } },
           ],
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ['ALL'] },
-          },
+          securityContext: CONTAINER_SECURITY,
         },
       ],
     },

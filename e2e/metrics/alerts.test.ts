@@ -5,7 +5,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findRedis, RedisServer } from '@koi-mcp/testing'
 import { eventually } from '../koi-mcp.ts'
 import { Monitored } from './monitored.ts'
-import { alertRules, asSent, dashboards, metricNames, minutesAsSeconds, rulesText } from './monitoring-files.ts'
+import {
+  alertRules,
+  asSent,
+  dashboards,
+  expressionsOf,
+  metricNames,
+  minutesAsSeconds,
+  rulesText,
+} from './monitoring-files.ts'
 import { findPrometheus, Prometheus } from './prometheus.ts'
 import { Traffic } from './traffic.ts'
 
@@ -74,9 +82,7 @@ describe.skipIf(!isHere && process.env['CI'] !== 'true')('three services, a faul
 
   it('show every metric that a dashboard or an alert asks for', async () => {
     const expressions = [
-      ...dashboards.flatMap(({ dashboard }) =>
-        dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
-      ),
+      ...dashboards.flatMap(({ dashboard }) => expressionsOf(dashboard)),
       ...alertRules.map(({ expr }) => expr),
     ]
     const asked = [...new Set(expressions.flatMap((expression) => metricNames(asSent(expression))))]

@@ -68,6 +68,11 @@ export function asSent(expression: string): string {
   return expression.replaceAll('$__rate_interval', '10s').replaceAll('$node', '.*')
 }
 
+/** What the panels of a dashboard ask for. */
+export function expressionsOf({ panels }: Dashboard): readonly string[] {
+  return panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+}
+
 /** The names of metrics in an expression: what stands before no `(`, and is no label, keyword or number. */
 export function metricNames(expression: string): readonly string[] {
   const bare = expression.replaceAll(/"[^"]*"/g, '').replaceAll(/\{[^}]*\}|\[[^\]]*\]/g, ' ')
