@@ -2,16 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateKeyPair, nodeRid, publicKeyToDerBase64 } from '@koi-mcp/protocol'
 import { kubectl, say, seconds } from './commands.ts'
 import { ExampleNetwork, PRODUCER } from './example-network.ts'
-import { RELEASE } from './release.ts'
+import { imageOf } from './images.ts'
 import { startPrometheus } from './prometheus.ts'
+import { RELEASE } from './release.ts'
 
-const { CLUSTER_PROMETHEUS_IMAGE = '', CLUSTER_KEDA } = process.env
 const EVENTS = 20_000
 
-const isHere = CLUSTER_KEDA === 'true' && CLUSTER_PROMETHEUS_IMAGE !== ''
-if (!isHere) say('keda.test.ts is skipped: it needs KEDA (CLUSTER_KEDA=true) and CLUSTER_PROMETHEUS_IMAGE')
+const isHere = process.env.CLUSTER_KEDA === 'true'
+const image = isHere ? imageOf('KEDA and Prometheus', 'CLUSTER_PROMETHEUS_IMAGE') : undefined
+if (!isHere) say('skipped: the test with KEDA needs it in the cluster, and CLUSTER_KEDA=true')
 
-describe.skipIf(!isHere)('KEDA', () => {
+describe.skipIf(image === undefined)('KEDA', () => {
   const { privateKey, publicKey } = generateKeyPair()
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const flooder = nodeRid('flood', publicKeyToDerBase64(publicKey))
@@ -32,7 +33,7 @@ describe.skipIf(!isHere)('KEDA', () => {
   beforeAll(async () => {
     await kubectl(['get', 'crd', 'scaledobjects.keda.sh'])
     network = await ExampleNetwork.prepare()
-    serverAddress = await startPrometheus(network.release, CLUSTER_PROMETHEUS_IMAGE)
+    serverAddress = await startPrometheus(network.release, image ?? '')
     await network.install(valuesBy(''))
   })
 
