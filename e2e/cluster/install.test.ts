@@ -47,7 +47,7 @@ describe('the chart on a cluster', () => {
       const client = await eventually(() => newerClient(address).catch(() => undefined))
       const [first] = network.files
       expect(await client.list()).toContain(first)
-      expect(JSON.parse(await client.read(first!))).toMatchObject({ name: 'file-0.csv' })
+      expect(JSON.parse(await client.read(first!))).toMatchObject({ name: 'file-0' })
     } finally {
       forward.kill()
     }

@@ -1,6 +1,6 @@
 import 'reflect-metadata'
 import { Type } from 'class-transformer'
-import { IsArray, IsInt, IsISO8601, IsOptional, IsString, Min, ValidateNested } from 'class-validator'
+import { IsArray, IsInt, IsISO8601, IsOptional, IsString, Matches, Min, ValidateNested } from 'class-validator'
 import { ColumnDefinition } from './column-definition.ts'
 
 /**
@@ -67,6 +67,11 @@ export class DatasetMetadata {
   @IsInt()
   @Min(0)
   bytes?: number
+
+  /** SHA-256 of the data, as 64 hexadecimal digits in lower case; of files up to 64 MiB. */
+  @IsOptional()
+  @Matches(/^[0-9a-f]{64}$/)
+  sha256?: string
 
   /** When the data last changed. */
   @IsOptional()

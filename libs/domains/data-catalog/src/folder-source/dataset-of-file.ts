@@ -28,8 +28,14 @@ export interface FileKnowledge {
   readonly schema: DataSchemaDefinition
 }
 
+interface Read {
+  readonly format: FileFormat
+  readonly profile: TableProfile
+  readonly sha256: string | undefined
+}
+
 /** What is published of a file. It says nothing of when it was looked at: the same file gives the same contents, so no event. */
-export function datasetOfFile(place: Place, file: FoundFile, format: FileFormat, profile: TableProfile): FileKnowledge {
+export function datasetOfFile(place: Place, file: FoundFile, { format, profile, sha256 }: Read): FileKnowledge {
   const columns = profile.columns
     .slice(0, MAX_COLUMNS)
     .map(({ name, type }) => new ColumnDefinition({ name: shortened(name), type: shortened(type) }))
@@ -44,6 +50,7 @@ export function datasetOfFile(place: Place, file: FoundFile, format: FileFormat,
     ...(columns.length < profile.columns.length ? { column_count: profile.columns.length } : {}),
     rows: profile.rows,
     bytes: file.bytes,
+    ...(sha256 === undefined ? {} : { sha256 }),
     ...(file.modified === undefined ? {} : { modified: file.modified }),
     source: place.source,
     path: file.path,

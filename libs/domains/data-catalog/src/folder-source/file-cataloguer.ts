@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import type { Logger, Share } from '@koi-mcp/core'
-import type { Rid } from '@koi-mcp/protocol'
+import type { JsonObject, Rid } from '@koi-mcp/protocol'
 import { DataSchemaRID, datasetRid, ridPrefix } from '../rid-types.ts'
 import { datasetOfFile } from './dataset-of-file.ts'
 import type { FileKnowledge, Place } from './dataset-of-file.ts'
@@ -13,6 +16,9 @@ import type { Publisher } from './publisher.ts'
 import { profileTable } from './profile-table.ts'
 import type { TableEngine } from './table-engine.ts'
 import { TableError } from './table-error.ts'
+
+/** Larger files are known by size and time alone. */
+const MAX_HASHED_BYTES = 64 * 1024 * 1024
 
 export interface FileCataloguerOptions {
   readonly place: Place
@@ -62,10 +68,20 @@ export class FileCataloguer {
     const format = formatOf(path)
     if (format === undefined) return 'done'
     ledger.track(path)
-    let knowledge: FileKnowledge
+    let knowledge: FileKnowledge | undefined
     try {
-      const profile = await profileTable(engine, join(place.root, ...path.split('/')), format, signal)
-      knowledge = datasetOfFile(place, file, format, profile)
+      const absolute = join(place.root, ...path.split('/'))
+      const sha256 = file.bytes > MAX_HASHED_BYTES ? undefined : await hashOf(absolute, signal)
+      const published = await this.#published(path)
+      if (sha256 === undefined || published?.['sha256'] !== sha256) {
+        const profile = await profileTable(engine, absolute, format, signal)
+        knowledge = datasetOfFile(place, file, { format, profile, sha256 })
+      } else if (await this.#hasChanged(file)) {
+        return 'changing'
+      } else {
+        this.#keep(file, published)
+        return 'done'
+      }
     } catch (error) {
       signal.throwIfAborted()
       if (await this.#hasChanged(file)) return 'changing'
@@ -75,6 +91,21 @@ export class FileCataloguer {
     if (await this.#hasChanged(file)) return 'changing'
     await this.#publish(file, knowledge, share)
     return 'done'
+  }
+
+  /** What this node has published of the file. */
+  async #published(path: string): Promise<JsonObject | undefined> {
+    const { place, publisher } = this.#options
+    const entity = await publisher.knowledge.read(datasetRid(place.source, path))
+    return entity?.origin === undefined ? entity?.bundle.contents.value : undefined
+  }
+
+  /** The file has another time and the same contents, as where each process has a copy of its own: what is published stays true. */
+  #keep({ path, bytes, modified }: FoundFile, published: JsonObject): void {
+    const { ledger } = this.#options
+    const { schema } = published
+    if (typeof schema === 'string') ledger.useSchema(schema)
+    ledger.settle(path, { bytes, modified, schema: typeof schema === 'string' ? schema : undefined })
   }
 
   async #publish(file: FoundFile, { dataset, schema, schemaRid }: FileKnowledge, share: Share): Promise<void> {
@@ -149,4 +180,11 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** SHA-256 of a file, in hexadecimal digits. */
+async function hashOf(path: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path, { signal }), hash)
+  return hash.digest('hex')
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { appendFile, mkdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -58,6 +59,7 @@ describe('FolderSource', () => {
       ],
       rows: 2,
       bytes: 26,
+      sha256: createHash('sha256').update('name,moons\nMars,2\nEarth,1\n').digest('hex'),
       modified: expect.stringMatching(/^2026-01-01T00:\d\d:\d\d\.000Z$/),
       source: 'test',
       path: 'planets.csv',
@@ -68,6 +70,28 @@ describe('FolderSource', () => {
       columns: contents?.['columns'],
       source: 'test',
     })
+  })
+
+  it('publishes other contents of the same size, and not the same contents of another time', async () => {
+    const folder = await dataFolder()
+    const file = await write(folder, 'a.csv', 'x\n1\n')
+    const publisher = new FakePublisher()
+    const source = await begin(folder, publisher)
+    const before = publisher.contents(datasetRid('test', 'a.csv'))
+    publisher.takeLog()
+
+    const time = new Date('2026-02-02T00:00:00Z')
+    await utimes(file, time, time)
+    await lookAgain(source)
+    await source.stop()
+    const another = await begin(folder, publisher)
+    expect(publisher.takeLog()).toEqual([])
+    expect(publisher.contents(datasetRid('test', 'a.csv'))).toEqual(before)
+
+    await write(folder, 'a.csv', 'x\n2\n')
+    await lookAgain(another)
+    expect(publisher.takeLog()).toEqual(['~ test/a.csv'])
+    expect(publisher.contents(datasetRid('test', 'a.csv'))?.['sha256']).not.toBe(before?.['sha256'])
   })
 
   it('publishes a change, forgets what is removed, and does both for what is renamed', async () => {
@@ -149,16 +173,12 @@ describe('FolderSource', () => {
 
   it('publishes nothing when a file is only looked at again', async () => {
     const folder = await dataFolder()
-    const file = await write(folder, 'a.csv', 'x\n1\n')
+    await write(folder, 'a.csv', 'x\n1\n')
     const publisher = new FakePublisher()
     const source = await begin(folder, publisher)
     publisher.takeLog()
     await lookAgain(source)
     expect(publisher.log).toEqual([])
-    const time = new Date(Date.UTC(2025, 0, 1))
-    await utimes(file, time, time)
-    await lookAgain(source)
-    expect(publisher.log).toEqual(['~ test/a.csv'])
   })
 
   it('reports once what is no table, counts it, and goes on', async () => {
