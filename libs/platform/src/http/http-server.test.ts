@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Agent, get } from 'node:http'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { silentLogger } from '@koi-mcp/core'
 import { HttpServer } from './http-server.ts'
@@ -29,6 +29,18 @@ describe('a server that closes', () => {
     expect(await ask()).toEqual({ reused: true, connection: 'close' })
     await closed
     await expect(ask()).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  it('tells it also whose request came before', async () => {
+    const { server, ask } = await serving()
+    const answers: ServerResponse[] = []
+    server.serve((_, response) => void answers.push(response))
+    const asked = ask()
+    await expect.poll(() => answers.length).toBe(1)
+    const closed = server.close(10_000)
+    answers[0]!.end('served')
+    expect(await asked).toEqual({ reused: false, connection: 'close' })
+    await closed
   })
 
   it('waits for nobody who says nothing more', async () => {

@@ -1,4 +1,4 @@
-import type { RequestListener, Server } from 'node:http'
+import type { RequestListener, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { guardedServer } from '@koi-mcp/core'
@@ -20,13 +20,15 @@ export class HttpServer {
   }
   #closing: Promise<void> | undefined
   #isClosed = false
+  readonly #unanswered = new Set<ServerResponse>()
 
   private constructor(log: Logger) {
     const listener: RequestListener = (request, response) => {
-      // Told to everybody who is connected while the server closes: do not use this connection again.
-      if (this.#closing !== undefined) response.setHeader('connection', 'close')
+      if (this.#closing !== undefined) sayLast(response)
+      this.#unanswered.add(response)
       // A connection that was busy when the closing began is idle once its response has gone.
       response.once('close', () => {
+        this.#unanswered.delete(response)
         if (this.#isClosed) setImmediate(() => this.#server.closeIdleConnections())
       })
       this.#listener(request, response)
@@ -69,6 +71,7 @@ export class HttpServer {
   }
 
   async #close(graceMs: number): Promise<void> {
+    for (const response of this.#unanswered) sayLast(response)
     const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs)
     const until = performance.now() + Math.min(LINGER_MS, graceMs)
     while ((await this.#connections()) > 0 && performance.now() < until) await wait(LOOK_MS)
@@ -80,4 +83,9 @@ export class HttpServer {
   #connections(): Promise<number> {
     return new Promise((resolve) => this.#server.getConnections((_, count = 0) => resolve(count)))
   }
+}
+
+/** Told to everybody who is connected while the server closes: do not use this connection again. */
+function sayLast(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close')
 }
