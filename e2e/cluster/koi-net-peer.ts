@@ -3,7 +3,7 @@ import { generateKeyPair, nodeRid, privateKeyToPem, publicKeyToDerBase64 } from 
 import type { Rid } from '@koi-mcp/protocol'
 import { kubectl } from './commands.ts'
 import type { Release } from './release.ts'
-import { CONTAINER_SECURITY, POD_SECURITY } from './restricted.ts'
+import { CONTAINER_SECURITY, POD_SECURITY, REQUESTS } from './restricted.ts'
 
 const PORT = 8000
 const FOLDER = '/var/lib/koi-net'
@@ -109,6 +109,7 @@ export class KoiNetPeer {
           env: [password],
           ports: [{ containerPort: PORT }],
           securityContext: CONTAINER_SECURITY,
+          resources: REQUESTS,
           volumeMounts: [
             { name: 'mounted', mountPath: MOUNTED, readOnly: true },
             { name: 'folder', mountPath: FOLDER },

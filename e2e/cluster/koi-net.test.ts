@@ -44,21 +44,16 @@ describe.skipIf(image === undefined)('a real koi-net node in a pod', () => {
 
   test("joins through the coordinator's Service, and is told what there is", async () => {
     const before = await contact()
-    const joined = await seconds(async () => {
-      await listed.start(before)
-      await expect
-        .poll(async () =>
-          (await status()).peers
-            .find(({ rid }) => rid === listed.rid)
-            ?.edges.map(described)
-            .sort(),
-        )
-        .toEqual(['in APPROVED', 'out APPROVED'])
-    })
+    const edges = async () => {
+      const peer = (await status()).peers.find(({ rid }) => rid === listed.rid)
+      return peer?.edges.map(described).sort()
+    }
+    const started = await seconds(() => listed.start(before))
+    const joined = await seconds(() => expect.poll(edges).toEqual(['in APPROVED', 'out APPROVED']))
     const known = (await client.rids('coordinator')).sort()
     expect(known.length).toBeGreaterThan(0)
     const told = await seconds(() => expect.poll(async () => (await datasets()).sort()).toEqual(known))
-    say(`the koi-net node had both edges with the coordinator after ${joined} s, and every dataset ${told} s later`)
+    say(`the koi-net node's pod took ${started} s, its edges with the coordinator ${joined} s, every dataset ${told} s`)
   })
 
   test('hears of a dataset, and that it is forgotten', async () => {

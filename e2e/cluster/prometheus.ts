@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { PRODUCT_IMAGE } from './release.ts'
 import type { Release } from './release.ts'
-import { CONTAINER_SECURITY, POD_SECURITY } from './restricted.ts'
+import { CONTAINER_SECURITY, POD_SECURITY, REQUESTS } from './restricted.ts'
 
 const NAME = 'prometheus'
 const PORT = 9090
@@ -93,6 +93,7 @@ function pod(image: string): object {
         ports: [{ containerPort: PORT }],
         readinessProbe: { httpGet: { path: '/-/ready', port: PORT }, periodSeconds: 1 },
         securityContext: CONTAINER_SECURITY,
+        resources: REQUESTS,
         volumeMounts: [config, targets, { name: 'storage', mountPath: '/prometheus' }],
       },
       {
@@ -101,6 +102,7 @@ function pod(image: string): object {
         command: ['/usr/local/bin/node', `/etc/prometheus/${DISCOVERY}`, PODS_FILE],
         env: [{ name: 'NODE_EXTRA_CA_CERTS', value: '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt' }],
         securityContext: CONTAINER_SECURITY,
+        resources: REQUESTS,
         volumeMounts: [config, targets],
       },
     ],
