@@ -22,7 +22,7 @@ describe('an upgrade on a cluster', () => {
     ]
     for (const [name, step] of steps) {
       const old = await release.pods(ANY_NODE)
-      const load = client.load('producer-example', 90)
+      const load = client.load('producer-example', 75)
       const took = await seconds(step)
       const kept = (await release.pods(ANY_NODE)).filter((pod) => old.includes(pod))
       const { acknowledged, refused, held } = await load
