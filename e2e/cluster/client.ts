@@ -33,6 +33,11 @@ export class Client {
     return new Client(release, name)
   }
 
+  /** In a pod of the release. */
+  static in(release: Release, pod: string): Client {
+    return new Client(release, pod)
+  }
+
   /** Runs one of `programs/` there, and reads the JSON that it prints. */
   async run<T>(name: string, ...args: readonly string[]): Promise<T> {
     const where = ['--namespace', this.#release.namespace, 'exec', '--stdin', this.#name, '--']

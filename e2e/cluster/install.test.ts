@@ -4,8 +4,9 @@ import { eventually } from '../koi-mcp.ts'
 import { newerClient } from '../mcp-clients.ts'
 import { Client } from './client.ts'
 import { run, say, seconds } from './commands.ts'
-import { ExampleNetwork, NODES } from './example-network.ts'
+import { ExampleNetwork } from './example-network.ts'
 import { RELEASE } from './release.ts'
+import type { Release } from './release.ts'
 
 let network: ExampleNetwork
 
@@ -53,16 +54,28 @@ describe('the chart on a cluster', () => {
     }
   })
 
-  test('lets nobody without the label in, at any port', async () => {
-    const stranger = await Client.start(network.release, 'stranger', { role: 'stranger' })
-    const targets = [
-      ...NODES.flatMap((node) => [`${RELEASE}-${node}:9000`, `${RELEASE}-${node}:9464`]),
-      `${RELEASE}-postgres:5432`,
-      `${RELEASE}-valkey:6379`,
-    ]
-    expect(await stranger.run('reachable', ...targets)).toEqual([])
-    const open = NODES.map((node) => `${RELEASE}-${node}:9000`)
-    expect(await network.client.run('reachable', ...targets)).toEqual(open)
+  test('lets nobody without the label in, at any port, and lets its pods reach no more than they need', async () => {
+    const { release } = network
+    const [coordinator, producer, gateway, postgres, valkey] = await Promise.all([
+      podOf(release, 'coordinator'),
+      podOf(release, 'producer'),
+      podOf(release, 'gateway'),
+      podOf(release, 'postgres'),
+      podOf(release, 'valkey'),
+    ])
+    const nodes = [coordinator, producer, gateway].map(({ ip }) => `${ip}:9000`)
+    const servers = [`${postgres.ip}:5432`, `${valkey.ip}:6379`]
+    const metrics = [coordinator, producer, gateway].map(({ ip }) => `${ip}:9464`)
+    const kubernetes = 'kubernetes.default.svc:443'
+    const targets = [...nodes, ...servers, ...metrics, kubernetes]
+
+    const stranger = await Client.start(release, 'stranger', { role: 'stranger' })
+    expect(await stranger.run('reachable', ...targets)).toEqual([kubernetes])
+    expect(await network.client.run('reachable', ...targets)).toEqual([...nodes, kubernetes])
+    // Its own ports are not on the network.
+    const others = targets.filter((target) => !target.startsWith(`${producer.ip}:`))
+    const ofProducer = await Client.in(release, producer.name).run('reachable', ...others)
+    expect(ofProducer).toEqual([nodes[0], nodes[2], ...servers])
   })
 
   test('is the same nodes when it is installed again', async () => {
@@ -72,3 +85,16 @@ describe('the chart on a cluster', () => {
     expect(await network.rids()).toEqual(before)
   })
 })
+
+interface Pods {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string }
+    readonly status: { readonly podIP: string }
+  }[]
+}
+
+async function podOf(release: Release, component: string): Promise<{ readonly name: string; readonly ip: string }> {
+  const { items } = await release.get<Pods>('pods', '--selector', `app.kubernetes.io/component=${component}`)
+  const [{ metadata, status } = { metadata: { name: '' }, status: { podIP: '' } }] = items
+  return { name: metadata.name, ip: status.podIP }
+}
