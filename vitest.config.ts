@@ -3,8 +3,6 @@ import { defineConfig } from 'vitest/config'
 // The unit tests of every library and app in one run; e2e/ and interop/ have their own.
 export default defineConfig({
   test: {
-    // Vitest leaves a core to itself, which is half of a small machine.
-    maxWorkers: 2,
     projects: [
       'libs/*/vitest.config.ts',
       'libs/domains/*/vitest.config.ts',
