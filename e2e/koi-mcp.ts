@@ -148,8 +148,16 @@ export class Network {
 
   /** What a node knows of a type, by its own API. */
   async rids(type: string, role: Role = 'consumer'): Promise<readonly string[]> {
-    const response = await fetch(`${this.service(role).url}/api/rids?limit=1000&types=${encodeURIComponent(type)}`)
-    return ((await response.json()) as { rids: string[] }).rids
+    const all: string[] = []
+    for (let after: string | null = ''; after !== null;) {
+      const query = new URLSearchParams({ types: type, limit: '1000', ...(after && { after }) })
+      const response = await fetch(`${this.service(role).url}/api/rids?${query.toString()}`)
+      // One that cannot be asked now knows of none.
+      const { rids = [], next = null } = (await response.json()) as { rids?: string[]; next?: string | null }
+      all.push(...rids)
+      after = next
+    }
+    return all
   }
 
   /** Resolves when the gateway knows exactly these datasets. */
