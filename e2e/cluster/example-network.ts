@@ -10,7 +10,7 @@ const PATIENCE = { timeout: 180_000, interval: 1_000 }
 export const PRODUCER = 'app.kubernetes.io/component=producer'
 export const ANY_NODE = 'app.kubernetes.io/component in (coordinator,producer,gateway)'
 /** As their Services are called behind the release's name. */
-export const NODES = ['coordinator', 'producer-example', 'gateway']
+const NODES = ['coordinator', 'producer-example', 'gateway']
 
 type Values = Readonly<Record<string, unknown>>
 
