@@ -4,7 +4,6 @@ import { say } from './commands.ts'
 import { ANY_NODE, ExampleNetwork, PRODUCER, twoOfEach } from './example-network.ts'
 
 interface Container {
-  readonly restartCount: number
   readonly lastState: { readonly terminated?: { readonly reason: string } }
 }
 interface Pods {

@@ -68,11 +68,11 @@ export class FileCataloguer {
     const format = formatOf(path)
     if (format === undefined) return 'done'
     ledger.track(path)
-    let knowledge: FileKnowledge | undefined
+    const published = await this.#published(path)
+    let knowledge: FileKnowledge
     try {
       const absolute = join(place.root, ...path.split('/'))
       const sha256 = file.bytes > MAX_HASHED_BYTES ? undefined : await hashOf(absolute, signal)
-      const published = await this.#published(path)
       if (sha256 === undefined || published?.['sha256'] !== sha256) {
         const profile = await profileTable(engine, absolute, format, signal)
         knowledge = datasetOfFile(place, file, { format, profile, sha256 })
@@ -103,9 +103,9 @@ export class FileCataloguer {
   /** The file has another time and the same contents, as where each process has a copy of its own: what is published stays true. */
   #keep({ path, bytes, modified }: FoundFile, published: JsonObject): void {
     const { ledger } = this.#options
-    const { schema } = published
-    if (typeof schema === 'string') ledger.useSchema(schema)
-    ledger.settle(path, { bytes, modified, schema: typeof schema === 'string' ? schema : undefined })
+    const schema = typeof published['schema'] === 'string' ? published['schema'] : undefined
+    if (schema !== undefined) ledger.useSchema(schema)
+    ledger.settle(path, { bytes, modified, schema })
   }
 
   async #publish(file: FoundFile, { dataset, schema, schemaRid }: FileKnowledge, share: Share): Promise<void> {
