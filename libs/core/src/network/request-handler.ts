@@ -20,6 +20,7 @@ import { detailReply, jsonReply, malformedReply, unavailableReply, wireErrorRepl
 import type { NodeReply } from './node-reply.ts'
 import { readRequest } from './read-request.ts'
 import type { ReadRequest } from './read-request.ts'
+import { UnreadError } from './request-reader.ts'
 import type { RequestReader } from './request-reader.ts'
 import type { RidListings } from './rid-listings.ts'
 import { serveBroadcast } from './serve-broadcast.ts'
@@ -138,6 +139,7 @@ export async function handleRequest(
     }
     // Ours to mend; the caller is told nothing of the inside.
     refusedRequest(deps, path, 'internal', { error })
+    if (error instanceof UnreadError) return unavailableReply('This node could not read the request, try again', 1)
     return detailReply(500, 'Internal Server Error')
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { afterAll, describe, expect, it } from 'vitest'
 import { eventText, forgetEvent, nodeProfileContents, payloadText } from '@koi-mcp/protocol'
 import type { EndpointPath, Rid } from '@koi-mcp/protocol'
@@ -143,6 +144,31 @@ describe('large requests, read in another thread', () => {
     await Promise.all([read('a'), read('a'), read('a'), read('b'), read('c')])
     // The first was under way before anybody else asked.
     expect(ended).toEqual(['a', 'a', 'b', 'c', 'a'])
+  })
+
+  // Its thread makes itself less urgent still, and to be more urgent than it is takes a right that containers do not have.
+  it.skipIf(process.platform !== 'linux')('are read in a process that is less urgent than others', () => {
+    const body = BODIES[0]![2]
+    const script = `
+      const { RequestReader } = await import(${JSON.stringify(new URL('request-reader.ts', import.meta.url).href)})
+      const body = process.getBuiltinModule('node:fs').readFileSync(0)
+      const read = await new RequestReader().read({ path: '/events/broadcast', body, limits: ${JSON.stringify(LIMITS)} })
+      console.log(read.payload.events.length)`
+    const node = [process.execPath, '--no-warnings', '--conditions=@koi-mcp/source', '--input-type=module', '-e', script]
+    const asUser = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-sys_nice'] : []
+    const [program = '', ...args] = [...asUser, 'nice', '-n', '10', ...node]
+    expect(execFileSync(program, args, { input: body, encoding: 'utf8' })).toBe('3\n')
+  })
+
+  it('are answered 503 where the thread ends, and the next one is read', async () => {
+    const own = new RequestReader()
+    const call = await answering({ reader: own })
+    const body = BODIES[1]![2]
+    const cut = call('/events/broadcast', body)
+    await own.close()
+    expect(await cut).toMatchObject({ status: 503, inbox: [], lines: [{ level: 'error' }] })
+    expect(await call('/events/broadcast', body)).toMatchObject({ status: 200, inbox: [expect.anything()] })
+    await own.close()
   })
 
   it('are given up when the node stops, and a closed reader has no thread left', async () => {

@@ -14,6 +14,9 @@ export interface ReadOrder {
   readonly limits: ReadLimits
 }
 
+/** The request was not read, which says nothing of the request: the thread ended, or the node stops. */
+export class UnreadError extends Error {}
+
 interface Waiting extends ReadOrder {
   readonly resolve: (read: PackedRequest) => void
   readonly reject: (error: unknown) => void
@@ -29,7 +32,7 @@ export class RequestReader {
 
   /**
    * @param from whose turn it takes: an address; requests without one share theirs
-   * @throws ProtocolError for what is no such request
+   * @throws ProtocolError for what is no such request; UnreadError
    */
   async read(order: ReadOrder, from = ''): Promise<ReadRequest> {
     const { path, body, limits } = order
@@ -59,7 +62,7 @@ class ReadingThread {
   }
 
   async close(): Promise<void> {
-    for (const queue of this.#queues.values()) for (const { reject } of queue) reject(new Error('the node stops'))
+    for (const queue of this.#queues.values()) for (const { reject } of queue) reject(new UnreadError('the node stops'))
     this.#queues.clear()
     await this.#worker?.terminate()
   }
@@ -76,6 +79,7 @@ class ReadingThread {
     if (waiting === undefined) return
     const { path, body, limits } = waiting
     this.#worker ??= this.#start()
+    this.#worker.ref()
     this.#worker.postMessage({ path, body, limits })
   }
 
@@ -84,20 +88,23 @@ class ReadingThread {
     const onSources = import.meta.url.endsWith('.ts')
     const file = new URL(`./request-reader-worker.${onSources ? 'ts' : 'js'}`, import.meta.url)
     const worker = new Worker(file, onSources ? { execArgv: ['--conditions=@koi-mcp/source'] } : {})
-    worker.unref()
     worker.on('message', (read: PackedRequest) => this.#end((waiting) => waiting.resolve(read)))
-    const lost = (error: unknown) => {
+    let cause: unknown
+    worker.once('error', (error: unknown) => {
+      cause = error
+    })
+    worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined
-      this.#end((waiting) => waiting.reject(error))
-    }
-    worker.once('error', lost)
-    worker.once('exit', () => lost(new Error('the thread that reads requests ended')))
+      this.#end((waiting) => waiting.reject(new UnreadError('the thread that reads requests ended', { cause })))
+    })
     return worker
   }
 
   #end(settle: (waiting: Waiting) => void): void {
     const waiting = this.#current
     this.#current = undefined
+    // Idle, it does not keep the process.
+    this.#worker?.unref()
     if (waiting !== undefined) settle(waiting)
     this.#next()
   }
