@@ -16,8 +16,8 @@ describe.skipIf(url === '')('with a server', () => {
       await empty(schema)
       return schema
     },
-    program: new URL('history-worker.ts', import.meta.url).pathname,
-    args: ['postgres', url],
+    program: new URL('postgres-history-worker.ts', import.meta.url).pathname,
+    args: [url],
     env: process.env,
     runs: Number(HISTORIES_ON_SERVERS),
     seed: HISTORIES_SEED === undefined ? undefined : Number(HISTORIES_SEED),

@@ -10,8 +10,8 @@ describe.skipIf(url === '')('with a server', () => {
   describeHistoriesOnServers('Redis', {
     open: (namespace) => openRedisStore({ url, namespace }),
     namespace: () => Promise.resolve(namespaces()),
-    program: new URL('history-worker.ts', import.meta.url).pathname,
-    args: ['redis', url],
+    program: new URL('redis-history-worker.ts', import.meta.url).pathname,
+    args: [url],
     env: process.env,
     runs: Number(HISTORIES_ON_SERVERS),
     seed: HISTORIES_SEED === undefined ? undefined : Number(HISTORIES_SEED),

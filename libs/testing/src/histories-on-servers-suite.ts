@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { AuthorityMode, NodeStore } from '@koi-mcp/core'
 import { checkHistory } from './histories/check-history.ts'
 import { HistoryOnServers } from './histories/on-servers/history-on-servers.ts'
-import { WorkerProcess } from './histories/on-servers/worker-process.ts'
+import { compileProgram, WorkerProcess } from './histories/on-servers/worker-process.ts'
 import { plans } from './histories/plan.ts'
 import type { Plan } from './histories/plan.ts'
 import { servedBy } from './histories/served.ts'
@@ -40,7 +40,17 @@ export function describeHistoriesOnServers(name: string, options: HistoriesOnSer
       const drawn = (authority: AuthorityMode) => fc.sample(plans(authority), { seed, numRuns: half })
       const all = [...drawn('open'), ...drawn('origin')].slice(0, runs)
       const total = { kills: 0, hazards: 0 }
-      await Promise.all(Array.from({ length: STAGES }, (_, stage) => playAll(all, stage, options, total)))
+      const folder = mkdtempSync(join(tmpdir(), 'koi-histories-'))
+      try {
+        const env = { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...options.env }
+        // Once, before all start at the same time: each that compiles takes seconds from the others.
+        await compileProgram(options.program, env)
+        const play = (stage: number) =>
+          playAll(all, { ...options, env, stage, journal: join(folder, `journal-${stage}`) }, total)
+        await Promise.all(Array.from({ length: STAGES }, (_, stage) => play(stage)))
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
       expect(all).toEqual([])
       process.stdout.write(
         `${runs} histories of ${WORKERS} processes on ${name}, seed ${seed}: ${total.hazards} faults, ${total.kills} of them kill -9\n`,
@@ -49,17 +59,17 @@ export function describeHistoriesOnServers(name: string, options: HistoriesOnSer
   })
 }
 
+interface Stage extends HistoriesOnServersOptions {
+  readonly stage: number
+  readonly journal: string
+}
+
 /** Takes one plan after the other from the list. */
 async function playAll(
   plansLeft: Plan[],
-  stage: number,
-  options: HistoriesOnServersOptions,
+  { stage, journal, program, args, env, ...options }: Stage,
   total: { kills: number; hazards: number },
 ): Promise<void> {
-  const { program, args } = options
-  const folder = mkdtempSync(join(tmpdir(), 'koi-histories-'))
-  // What is compiled of the program serves the next process too.
-  const env = { ...options.env, NODE_COMPILE_CACHE: join(folder, 'compiled') }
   const spawn = () => new WorkerProcess(program, args, env)
   const workers = Array.from({ length: WORKERS }, spawn)
   try {
@@ -68,7 +78,7 @@ async function playAll(
       const namespace = await options.namespace(stage)
       const store = await options.open(namespace)
       try {
-        const parts = { store, namespace, journal: join(folder, 'journal'), workers, spawn }
+        const parts = { store, namespace, journal, workers, spawn }
         const played = await new HistoryOnServers(plan, parts).play()
         total.kills += played.kills
         total.hazards += played.hazards.length
@@ -84,6 +94,5 @@ async function playAll(
     }
   } finally {
     await Promise.all(workers.map((worker) => worker.kill()))
-    rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -31,7 +31,7 @@ export interface PlayedOnServers extends Played {
 }
 
 const LONGEST_MS = 120_000
-const LOOK_MS = 15
+const LOOK_MS = 50
 /** A process comes to more awaits than this in nearly every history. */
 const MOMENTS = 40
 

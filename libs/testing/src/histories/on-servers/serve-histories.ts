@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { NetworkGraph, PeerError } from '@koi-mcp/core'
 import type { NodeStore } from '@koi-mcp/core'
 import { graphSeen } from '../check-history.ts'
@@ -12,6 +13,8 @@ import { Journal } from './journal.ts'
 
 /** The program of a worker process: it takes part in one history after the other, for the parent that forked it. */
 export function serveHistories(open: (namespace: string) => Promise<NodeStore>): void {
+  // One that is killed would leave nothing that is compiled for the next.
+  flushCompileCache()
   const part = new Part(open)
   process.on('message', (message) => {
     const { id, call, argument } = message as CallMessage
@@ -30,6 +33,7 @@ function answer(message: AnswerMessage): void {
 
 class Part implements Calls {
   readonly #open: (namespace: string) => Promise<NodeStore>
+  #opened: { readonly namespace: string; readonly store: NodeStore } | undefined
   #playing: { store: NodeStore; gated: NodeStore; graph: NetworkGraph; node: NodeProcess; begun: Begin } | undefined
 
   constructor(open: (namespace: string) => Promise<NodeStore>) {
@@ -40,7 +44,7 @@ class Part implements Calls {
     const { namespace, plan, name, seed, faults, sudden } = begun
     const journal = new Journal(begun.journal)
     const hazards = new Hazards({ process: name, seed, noise: plan.noise, faults, sudden, journal })
-    const store = await this.#open(namespace)
+    const store = await this.#storeOf(namespace)
     const gated = hazardousStore(store, hazards, journal)
     const graph = new NetworkGraph(SELF.rid)
     await graph.load(store)
@@ -81,8 +85,16 @@ class Part implements Calls {
     const { store, graph, node } = this.#part
     await node.stop()
     await graph.follow(store)
-    await store.close()
     return graphSeen(graph)
+  }
+
+  /** The store of the last history, where it is the same: opening one takes longer than much of a history. */
+  async #storeOf(namespace: string): Promise<NodeStore> {
+    if (this.#opened?.namespace === namespace) return this.#opened.store
+    await this.#opened?.store.close()
+    const store = await this.#open(namespace)
+    this.#opened = { namespace, store }
+    return store
   }
 
   get #part() {

@@ -1,10 +1,18 @@
-import { fork } from 'node:child_process'
+import { execFile, fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { promisify } from 'node:util'
 import type { AnswerMessage, CallMessage, Calls } from './calls.ts'
 
 interface Asked {
   readonly resolve: (result: never) => void
   readonly reject: (error: Error) => void
+}
+
+const NODE_ARGUMENTS = ['--conditions=@koi-mcp/source']
+
+/** Leaves what is compiled of a program in `NODE_COMPILE_CACHE`. Without a parent to serve it ends at once. */
+export async function compileProgram(program: string, env: NodeJS.ProcessEnv): Promise<void> {
+  await promisify(execFile)(process.execPath, [...NODE_ARGUMENTS, program], { env })
 }
 
 /** A worker process as the test holds it. */
@@ -17,7 +25,7 @@ export class WorkerProcess {
 
   /** `program` calls `serveHistories`. */
   constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv) {
-    this.#child = fork(program, args, { execArgv: ['--conditions=@koi-mcp/source'], stdio: 'inherit', env })
+    this.#child = fork(program, args, { execArgv: NODE_ARGUMENTS, stdio: 'inherit', env })
     this.#child.on('message', (message) => {
       const { id, result, error } = message as AnswerMessage
       const asked = this.#asked.get(id)
