@@ -33,6 +33,8 @@ export const project = (name, test = {}) =>
       name,
       include: ['{src,test}/**/*.test.ts'],
       environment: 'node',
+      // Vitest leaves a core to itself, which is half of a small machine.
+      maxWorkers: 2,
       testTimeout: 60_000,
       hookTimeout: 60_000,
       expect: { poll: { timeout: 50_000 } },

@@ -4,12 +4,15 @@ import type { NodeStore } from '@koi-mcp/core'
 import { findRedis, RedisServer } from '@koi-mcp/testing'
 import { inTurns, pick } from '../bench.ts'
 import type { Row } from '../bench.ts'
+import { spreadOf } from '../result.ts'
 import type { RowResult } from '../result.ts'
 
 type WakeListener = Parameters<NodeStore['onWake']>[0]
 
 const NAMESPACE = 'koi_bench'
 const TAKERS = [1, 2, 4]
+/** Behind the last one, so that none is gathered with it. */
+const QUIET_MS = 20
 const NO_REFERENCE = { why: 'koi-net has no queue between processes' }
 
 /** Asks for one wake-up, and resolves when a taker has it. */
@@ -18,14 +21,14 @@ interface Waker {
   close(): Promise<void>
 }
 
-/** From “there is work” until one of so many takers looks, one after the other: through our queue, and through a BullMQ queue with nothing around it. */
+/** From “there is work” until one of so many takers looks: through our queue, and through a BullMQ queue with nothing around it. */
 export const queueRow: Row = async (bench) => {
   const program = findRedis(process.env['PATH'] ?? '')
   const wakes = bench.effort.events.reference
   const results: RowResult[] = []
   for (const takers of TAKERS) {
-    const what = `wake-ups one after the other, ${takers} to take them`
-    const row = { row: 'queue', what, unit: 'wake-ups/s', better: 'more', reference: NO_REFERENCE } as const
+    const what = `a wake-up out of quiet, ${takers} to take it`
+    const row = { row: 'queue', what, unit: 'ms', better: 'less', reference: NO_REFERENCE } as const
     if (program === undefined) {
       const why = { why: 'redis-server is not installed' }
       results.push({ ...row, ours: why, floor: why })
@@ -35,8 +38,8 @@ export const queueRow: Row = async (bench) => {
     const [ours, bare] = [await ourQueue(redis.url, takers), await bareQueue(redis.url, takers)]
     try {
       const taken = await inTurns<'ours' | 'floor', number>(bench.effort.rounds, {
-        ours: () => wakesPerSecond(ours, wakes),
-        floor: () => wakesPerSecond(bare, wakes),
+        ours: () => msOf(ours, wakes),
+        floor: () => msOf(bare, wakes),
       })
       const same = (value: number) => value
       results.push({ ...row, ours: pick(taken.ours, same), floor: pick(taken.floor, same) })
@@ -48,10 +51,16 @@ export const queueRow: Row = async (bench) => {
   return results
 }
 
-async function wakesPerSecond({ wake }: Waker, wakes: number): Promise<number> {
-  const start = performance.now()
-  for (let done = 0; done < wakes; done++) await wake()
-  return (wakes / (performance.now() - start)) * 1000
+/** How long one takes, in milliseconds: in the middle of so many. */
+async function msOf({ wake }: Waker, wakes: number): Promise<number> {
+  const taken: number[] = []
+  while (taken.length < wakes) {
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
+    const start = performance.now()
+    await wake()
+    taken.push(performance.now() - start)
+  }
+  return spreadOf(taken)?.median ?? Number.NaN
 }
 
 async function ourQueue(url: string, takers: number): Promise<Waker> {

@@ -1,5 +1,5 @@
-// flood.js URL NODE KEY EVENTS: a node without an address, whose private key (PEM) is KEY, tells the NODE at URL of as many new datasets, 1,000 in
-// an envelope. What was not answered is sent again, as it was. Prints how many were acknowledged.
+// flood.js URL NODE KEY FIRST EVENTS: a node without an address, whose private key (PEM) is KEY, tells the NODE at URL of as many new datasets, numbered
+// from FIRST on, 1,000 in an envelope. What was not answered is sent again, as it was. Prints how many were acknowledged.
 import { createPrivateKey } from 'node:crypto'
 import {
   BROADCAST_EVENTS_PATH,
@@ -15,7 +15,7 @@ import {
   signEnvelope,
 } from '@koi-mcp/protocol'
 
-const [url, target, pem, events] = process.argv.slice(2)
+const [url, target, pem, first, events] = process.argv.slice(2)
 const key = createPrivateKey(pem)
 const publicKey = publicKeyToDerBase64(publicKeyOf(key))
 const source = nodeRid('flood', publicKey)
@@ -27,7 +27,7 @@ let acknowledged = 0
 while (acknowledged < Number(events)) {
   const texts = [told(source, nodeProfileContents(profile))]
   for (let index = 0; index < 1_000; index += 1) {
-    const name = String(acknowledged + index)
+    const name = String(Number(first) + acknowledged + index)
     const contents = contentsOf({ name, format: 'csv', location: `file:///${name}` })
     texts.push(told(`orn:data-catalog.dataset:flood/${name}`, contents))
   }
