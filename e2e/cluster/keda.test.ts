@@ -7,7 +7,6 @@ import { startPrometheus } from './prometheus.ts'
 import { RELEASE } from './release.ts'
 
 const EVENTS = 8_000
-const MORE = 3_000
 
 const isHere = process.env.CLUSTER_KEDA === 'true'
 const image = isHere ? imageOf('KEDA and Prometheus', 'CLUSTER_PROMETHEUS_IMAGE') : undefined
@@ -66,8 +65,8 @@ describe.skipIf(image === undefined)('KEDA', () => {
     const seen = new Set<number>()
     const watching = setInterval(() => void producers().then((now) => seen.add(now)), 1_000)
     try {
-      expect(await flood(EVENTS, MORE)).toBe(MORE)
-      await allApplied(EVENTS + MORE)
+      expect(await flood(EVENTS, EVENTS)).toBe(EVENTS)
+      await allApplied(2 * EVENTS)
     } finally {
       clearInterval(watching)
     }
