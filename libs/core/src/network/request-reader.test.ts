@@ -154,7 +154,14 @@ describe('large requests, read in another thread', () => {
       const body = process.getBuiltinModule('node:fs').readFileSync(0)
       const read = await new RequestReader().read({ path: '/events/broadcast', body, limits: ${JSON.stringify(LIMITS)} })
       console.log(read.payload.events.length)`
-    const node = [process.execPath, '--no-warnings', '--conditions=@koi-mcp/source', '--input-type=module', '-e', script]
+    const node = [
+      process.execPath,
+      '--no-warnings',
+      '--conditions=@koi-mcp/source',
+      '--input-type=module',
+      '-e',
+      script,
+    ]
     const asUser = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-sys_nice'] : []
     const [program = '', ...args] = [...asUser, 'nice', '-n', '10', ...node]
     expect(execFileSync(program, args, { input: body, encoding: 'utf8' })).toBe('3\n')
