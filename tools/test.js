@@ -17,8 +17,8 @@ const bin = (/** @type {string} */ path) => join(root, 'node_modules', path)
  *
  * @returns {Promise<Counts>}
  */
-async function check(/** @type {string} */ name, /** @type {ReturnType<typeof run>} */ work) {
-  const { code, output } = await showing(name, work)
+async function check(/** @type {ReturnType<typeof run>} */ work) {
+  const { code, output } = await work
   if (code === 0) return { passed: 0, failures: [], skipped: 0 }
   process.stdout.write(`${output.trimEnd()}\n`)
   return { passed: 0, failures: [{ what: `ended with code ${code}`, why: output }], skipped: 0 }
@@ -41,10 +41,7 @@ const tool = (/** @type {string} */ path, /** @type {string[]} */ ...args) =>
 async function lint() {
   // The boundary rule reads Nx's project graph, and is silent without one.
   const graph = await tool('nx/dist/bin/nx.js', 'show', 'projects')
-  return check(
-    'lint',
-    graph.code === 0 ? tool('eslint/bin/eslint.js', '--max-warnings=0', '.') : Promise.resolve(graph),
-  )
+  return check(graph.code === 0 ? tool('eslint/bin/eslint.js', '--max-warnings=0', '.') : Promise.resolve(graph))
 }
 
 /** Runs Vitest on a folder and adds up what its report says. */
@@ -129,12 +126,21 @@ async function fuzz() {
 const counted = (/** @type {number} */ passed, /** @type {number} */ failed, /** @type {number} */ skipped) =>
   `${passed} passed, ${failed} failed, ${skipped} skipped`
 
+/**
+ * Each keeps one processor busy and needs nothing of the others: they go side by side.
+ *
+ * @type {Record<string, () => Promise<Counts>>}
+ */
+const CHECKS = {
+  format: () => check(tool('prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.')),
+  lint,
+  knip: () => check(tool('knip/bin/knip.js', '--no-progress', '--no-config-hints')),
+  build: () => check(compile()),
+}
+
 /** @type {Record<string, () => Promise<Counts>>} */
 const PARTS = {
-  format: () => check('format', tool('prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.')),
-  lint,
-  knip: () => check('knip', tool('knip/bin/knip.js', '--no-progress', '--no-config-hints')),
-  build: () => check('build', compile()),
+  ...CHECKS,
   unit: () => vitest('unit', '.'),
   interop,
   e2e: () => vitest('e2e', 'e2e'),
@@ -159,16 +165,26 @@ const summary = []
 /** @type {string[]} */
 const failed = []
 const total = { passed: 0, skipped: 0 }
-for (const [name, part] of Object.entries(PARTS)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue
+/** @returns {Promise<Counts & { time: string }>} */
+async function timed(/** @type {() => Promise<Counts>} */ part) {
   const since = performance.now()
-  const { passed, failures, skipped, why } = await part()
+  return { ...(await part()), time: elapsed(since) }
+}
+
+const isWanted = (/** @type {string} */ name) => wanted.length === 0 || wanted.includes(name)
+const checks = Object.entries(CHECKS).filter(([name]) => isWanted(name))
+const checking = checks.map(async ([name, part]) => /** @type {const} */ ([name, await timed(part)]))
+const names = checks.map(([name]) => name).join(', ')
+const checked = new Map(checks.length > 0 ? await showing(names, Promise.all(checking)) : [])
+for (const [name, part] of Object.entries(PARTS)) {
+  if (!isWanted(name)) continue
+  const { passed, failures, skipped, why, time } = checked.get(name) ?? (await timed(part))
   const [state, tests] = [
     failures.length > 0 ? 'FAILED' : passed > 0 ? 'passed' : skipped > 0 ? 'SKIPPED' : 'ok',
     passed + failures.length + skipped > 0 ? `  ${counted(passed, failures.length, skipped)}` : '',
   ]
   summary.push(
-    [name.padEnd(8), state.padEnd(8), elapsed(since).padStart(8), tests, why === undefined ? '' : ` (${why})`].join(''),
+    [name.padEnd(8), state.padEnd(8), time.padStart(8), tests, why === undefined ? '' : ` (${why})`].join(''),
   )
   failed.push(...failures.map((failure) => failureText(name, failure)))
   total.passed += passed
