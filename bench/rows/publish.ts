@@ -129,6 +129,9 @@ async function publish({ serviceUrl }: OurServer, n: number): Promise<void> {
   await response.arrayBuffer()
 }
 
+/** In which the first one has joined before the second one comes: at the same time they seldom find each other on a slow machine. */
+const JOINING_MS = 5_000
+
 /**
  * A real node pushes a bundle into its queue; another one, subscribed by webhook, has its `Final` handler called. Now and then two nodes that join
  * at the same time never find each other there: then all is tried again with new ones.
@@ -148,6 +151,7 @@ async function referencePath(bench: Bench, python: string, attempts: number): Pr
     }
     await start('coordinator', 'coordinator')
     const provider = await start('full', 'provider')
+    await new Promise((resolve) => setTimeout(resolve, JOINING_MS))
     const subscriber = await start('full', 'subscriber')
     await until('the reference provider knows its subscriber', async () =>
       ((await provider.ask({ do: 'subscribers' })) as string[]).includes(subscriber.rid),
