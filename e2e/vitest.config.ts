@@ -1,11 +1,10 @@
 import { project } from '../tools/vitest-project.js'
 
-// The tests here start the built services as processes: two files at a time, with room for a slow machine.
+// The tests here start the built services as processes, with room for a slow machine.
 export default project('e2e', {
   include: ['**/*.test.ts'],
   // Those are on a Kubernetes: npm run test:cluster.
   exclude: ['cluster/**'],
-  maxWorkers: 2,
   testTimeout: 300_000,
   hookTimeout: 300_000,
 })

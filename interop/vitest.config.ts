@@ -3,8 +3,6 @@ import { project } from '../tools/vitest-project.js'
 // The tests here speak with the Python reference (KOI_NET_PYTHON, else .venv-koi-net).
 export default project('interop', {
   include: ['**/*.test.ts'],
-  // The networks are of their own; two at a time keep two cores busy.
-  maxWorkers: 2,
   testTimeout: 240_000,
   hookTimeout: 240_000,
 })
