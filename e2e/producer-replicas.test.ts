@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { openPostgresStore } from '@koi-mcp/backends'
+import { openPostgresStore } from '@koi-mcp/backends/postgres'
 import { findPostgres, PostgresServer } from '@koi-mcp/testing'
 import { freePort } from './faults/network.ts'
 import { Command, eventually, place } from './koi-mcp.ts'

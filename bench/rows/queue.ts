@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq'
-import { openBullQueue } from '@koi-mcp/backends'
+import { openBullQueue } from '@koi-mcp/backends/bullmq'
 import type { NodeStore } from '@koi-mcp/core'
 import { findRedis, RedisServer } from '@koi-mcp/testing'
 import { inTurns, pick } from '../bench.ts'

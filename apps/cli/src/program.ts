@@ -12,7 +12,6 @@ import { runRole } from './run-role.ts'
 import type { NodeChoice } from './state/node-folder.ts'
 import { withStop } from './stop-signals.ts'
 import { BACKENDS } from './up/backend.ts'
-import { up } from './up/up-command.ts'
 import type { UpOptions } from './up/up-command.ts'
 
 /** The command line: what each command is for, with examples to copy. */
@@ -73,7 +72,9 @@ const addUp = (program: Command, io: Io): void => {
       ),
     )
     .addHelpText('after', BACKENDS_HELP)
-    .action((options: UpOptions) => withStop((stop) => up(options, io, stop)))
+    .action((options: UpOptions) =>
+      withStop(async (stop) => (await import('./up/up-command.ts')).up(options, io, stop)),
+    )
 }
 
 const addRun = (program: Command): void => {

@@ -1,7 +1,4 @@
 import type { NodeOptions } from '@koi-mcp/core'
-import { openBullQueue } from './bullmq/bull-queue.ts'
-import { openPostgresStore } from './postgres/open-postgres-store.ts'
-import { openRedisStore } from './redis/open-redis-store.ts'
 
 /** What is read of a service's settings; `KoiMcpSettings` of `@koi-mcp/platform` fits it. */
 export interface BackendSettings {
@@ -15,7 +12,10 @@ export interface BackendSettings {
   readonly queue: { readonly queue_type: 'store' | 'bullmq'; readonly redis_url?: string | undefined }
 }
 
-/** The options of a node by which its processes share a store and wake each other, as the settings choose; none for a node of one process, with its store in a file. */
+/**
+ * The options of a node by which its processes share a store and wake each other, as the settings choose; none for a node of one process, with its
+ * store in a file. A server's client is loaded when it is opened: one that is not used costs neither time nor memory.
+ */
 export function backendOf(settings: BackendSettings): Pick<NodeOptions, 'openStore' | 'openQueue'> {
   const { node, persistence, queue } = settings
   const namespace = persistence.namespace ?? namespaceOf(node.name)
@@ -23,17 +23,34 @@ export function backendOf(settings: BackendSettings): Pick<NodeOptions, 'openSto
   const waking: Pick<NodeOptions, 'openQueue'> =
     queue.queue_type === 'store'
       ? {}
-      : { openQueue: (context) => openBullQueue({ url: queueUrl, namespace, ...context }) }
+      : {
+          openQueue: async (context) => {
+            const { openBullQueue } = await import('./bullmq/bull-queue.ts')
+            return openBullQueue({ url: queueUrl, namespace, ...context })
+          },
+        }
   switch (persistence.storage_type) {
     case 'file':
       return {}
     case 'postgres': {
       const url = persistence.postgres_url ?? ''
-      return { ...waking, openStore: (context) => openPostgresStore({ url, schema: namespace, ...context }) }
+      return {
+        ...waking,
+        openStore: async (context) => {
+          const { openPostgresStore } = await import('./postgres/open-postgres-store.ts')
+          return openPostgresStore({ url, schema: namespace, ...context })
+        },
+      }
     }
     case 'redis': {
       const url = persistence.redis_url ?? ''
-      return { ...waking, openStore: (context) => openRedisStore({ url, namespace, ...context }) }
+      return {
+        ...waking,
+        openStore: async (context) => {
+          const { openRedisStore } = await import('./redis/open-redis-store.ts')
+          return openRedisStore({ url, namespace, ...context })
+        },
+      }
     }
   }
 }

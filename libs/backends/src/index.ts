@@ -1,8 +1,3 @@
+// What opens each server is an export of its own (`./postgres`, `./redis`, `./bullmq`): its client is loaded by those who use it alone.
 export { backendOf } from './backend-of.ts'
 export type { BackendSettings } from './backend-of.ts'
-export { openBullQueue } from './bullmq/bull-queue.ts'
-export type { BullQueueOptions } from './bullmq/bull-queue.ts'
-export { openPostgresStore } from './postgres/open-postgres-store.ts'
-export type { PostgresStoreOptions } from './postgres/open-postgres-store.ts'
-export { openRedisStore } from './redis/open-redis-store.ts'
-export type { RedisStoreOptions } from './redis/open-redis-store.ts'

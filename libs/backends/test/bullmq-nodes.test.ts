@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CoordinatorNode, ProducerNode } from '@koi-mcp/core'
 import { RedisServer } from '@koi-mcp/testing'
-import { openBullQueue } from '../src/index.ts'
+import { openBullQueue } from '../src/bullmq/bull-queue.ts'
 import { NoteRID, NotesExtension, Replicas } from './node-replicas.ts'
 import { asked, program } from './test-namespaces.ts'
 import { testSchemas, url } from './test-schemas.ts'

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { WorkKind } from '@koi-mcp/core'
-import { openBullQueue } from '../src/index.ts'
+import { openBullQueue } from '../src/bullmq/bull-queue.ts'
 import { QueueUser, until } from './queue-user.ts'
 import { asked, testNamespaces, url } from './test-namespaces.ts'
 

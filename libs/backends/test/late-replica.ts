@@ -1,7 +1,7 @@
 // One replica as a process of its own: takes a lane, says so, and finishes its arrival once it is told to; prints how that went.
 import { once } from 'node:events'
 import { NO_EMISSIONS } from '@koi-mcp/core'
-import { openRedisStore } from '../src/index.ts'
+import { openRedisStore } from '../src/redis/open-redis-store.ts'
 
 const [url = '', namespace = '', leaseMs = ''] = process.argv.slice(2)
 const store = await openRedisStore({ url, namespace })

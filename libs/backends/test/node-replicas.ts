@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { DomainExtension, serveNode, silentLogger } from '@koi-mcp/core'
 import type { Carried, HttpServer, KnowledgeAdapter, KoiNode, NodeOptions } from '@koi-mcp/core'
 import { defineRidType } from '@koi-mcp/protocol'
-import { openPostgresStore } from '../src/index.ts'
+import { openPostgresStore } from '../src/postgres/open-postgres-store.ts'
 
 export const NoteRID = defineRidType('orn:notes.note')
 

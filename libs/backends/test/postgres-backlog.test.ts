@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { asRid, generateBundle, contentsOf } from '@koi-mcp/protocol'
-import { openPostgresStore } from '../src/index.ts'
+import { openPostgresStore } from '../src/postgres/open-postgres-store.ts'
 import { sql, takeLane, testSchemas, url } from './test-schemas.ts'
 
 const RID = asRid('orn:data-catalog.dataset:a')

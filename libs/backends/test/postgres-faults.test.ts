@@ -4,7 +4,7 @@ import { NO_EMISSIONS, silentLogger, StoreError } from '@koi-mcp/core'
 import type { NodeStore } from '@koi-mcp/core'
 import { asRid, contentsOf, generateBundle } from '@koi-mcp/protocol'
 import { PostgresServer } from '@koi-mcp/testing'
-import { openPostgresStore } from '../src/index.ts'
+import { openPostgresStore } from '../src/postgres/open-postgres-store.ts'
 import { binaries, sql, testSchemas, takeLane, url } from './test-schemas.ts'
 
 const PEER = asRid(`orn:koi-net.node:peer+${'a'.repeat(64)}`)

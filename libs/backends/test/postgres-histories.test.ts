@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { describeHistoriesOnServers } from '@koi-mcp/testing'
-import { openPostgresStore } from '../src/index.ts'
+import { openPostgresStore } from '../src/postgres/open-postgres-store.ts'
 import { empty, testSchemas, url } from './test-schemas.ts'
 
 const { HISTORIES_ON_SERVERS = '300', HISTORIES_SEED } = process.env

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { ConsumerNode, DomainExtension } from '@koi-mcp/core'
 import type { KnowledgeAdapter } from '@koi-mcp/core'
 import { contentsOf, generateBundle } from '@koi-mcp/protocol'
-import { openPostgresStore } from '../src/index.ts'
+import { openPostgresStore } from '../src/postgres/open-postgres-store.ts'
 import { NoteRID } from './node-replicas.ts'
 import { sql, testSchemas, url } from './test-schemas.ts'
 

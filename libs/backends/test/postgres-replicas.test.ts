@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { describeReplicas } from '@koi-mcp/testing'
-import { openPostgresStore } from '../src/index.ts'
+import { openPostgresStore } from '../src/postgres/open-postgres-store.ts'
 import { empty, sql, testSchemas, url } from './test-schemas.ts'
 
 describe.skipIf(url === '')('with a server', () => {

@@ -1,5 +1,5 @@
 import type { NodeStore, WorkKind, WorkQueue } from '@koi-mcp/core'
-import { openBullQueue } from '../src/index.ts'
+import { openBullQueue } from '../src/bullmq/bull-queue.ts'
 
 type Listener = Parameters<NodeStore['onWake']>[0]
 

@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { describeNodeStore } from '@koi-mcp/testing'
-import { openRedisStore } from '../src/index.ts'
+import { openRedisStore } from '../src/redis/open-redis-store.ts'
 import { empty, testNamespaces, url } from './test-namespaces.ts'
 
 describe.skipIf(url === '')('with a server', () => {

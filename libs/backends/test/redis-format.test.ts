@@ -4,7 +4,7 @@ import { NO_EMISSIONS, silentLogger, storedBundle, textToSend } from '@koi-mcp/c
 import type { Clock, NodeStore } from '@koi-mcp/core'
 import { asRid, contentsOf, formatTimestamp, generateBundle, parseTimestamp } from '@koi-mcp/protocol'
 import type { Rid } from '@koi-mcp/protocol'
-import { openRedisStore } from '../src/index.ts'
+import { openRedisStore } from '../src/redis/open-redis-store.ts'
 import { ARRIVAL_FUNCTIONS } from '../src/redis/redis-arrival-functions.ts'
 import { RedisConnection } from '../src/redis/redis-connection.ts'
 import { migrate, MIGRATIONS } from '../src/redis/redis-format.ts'

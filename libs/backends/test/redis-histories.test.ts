@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { describeHistoriesOnServers } from '@koi-mcp/testing'
-import { openRedisStore } from '../src/index.ts'
+import { openRedisStore } from '../src/redis/open-redis-store.ts'
 import { testNamespaces, url } from './test-namespaces.ts'
 
 const { HISTORIES_ON_SERVERS = '300', HISTORIES_SEED } = process.env

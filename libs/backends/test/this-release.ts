@@ -1,6 +1,6 @@
 import { NO_EMISSIONS } from '@koi-mcp/core'
 import type { CacheChange, NewArrival, NodeStore } from '@koi-mcp/core'
-import { openPostgresStore } from '../src/index.ts'
+import { openPostgresStore } from '../src/postgres/open-postgres-store.ts'
 import { LEASE_MS, PEER } from './release.ts'
 import type { Release, ReleaseOptions } from './release.ts'
 

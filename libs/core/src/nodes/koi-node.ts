@@ -336,7 +336,7 @@ export class KoiNode {
       const traces = new TraceBook(opened, log)
       const store = isTracing() ? storeWithTraces(opened, traces) : opened
       const { openQueue = (context) => storeQueue(context.store), lanesAtOnce } = this.#options
-      const queue = openQueue({ store, log })
+      const queue = await openQueue({ store, log })
       const parts = assembleNode({
         identity,
         store,

@@ -20,7 +20,7 @@ export interface NodeOptions {
   /** Folder of the key and the store. Absent: both live in memory, and every start is another node. */
   readonly state?: string | undefined
   /**
-   * Brings a store that many processes of this node share, instead of one in the state folder: such as `openPostgresStore` of `@koi-mcp/backends`.
+   * Brings a store that many processes of this node share, instead of one in the state folder: such as `openPostgresStore` of `@koi-mcp/backends/postgres`.
    * All of them have the same name, key, base URL and options. The node closes it.
    */
   readonly openStore?: ((context: StoreContext) => Promise<NodeStore>) | undefined
@@ -43,10 +43,10 @@ export interface NodeOptions {
   readonly network?: NetworkOptions | undefined
   readonly security?: SecurityOptions | undefined
   /**
-   * Brings what wakes the processes of this node for work, such as `openBullQueue` of `@koi-mcp/backends`; default: the store's own wake-ups. The node
+   * Brings what wakes the processes of this node for work, such as `openBullQueue` of `@koi-mcp/backends/bullmq`; default: the store's own wake-ups. The node
    * closes it.
    */
-  readonly openQueue?: ((context: QueueContext) => WorkQueue) | undefined
+  readonly openQueue?: ((context: QueueContext) => WorkQueue | Promise<WorkQueue>) | undefined
   /** Pieces of knowledge that this process works on side by side; default 128. */
   readonly lanesAtOnce?: number | undefined
   /** `full` (default): acknowledged survives the loss of power. `normal`: it survives the end of the process. */

@@ -1,8 +1,7 @@
 import { mkdtemp, realpath, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, sep } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
-import type { DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { FileFormat } from './file-format.ts'
 import { Gate } from './gate.ts'
 import { literal } from './sql.ts'
@@ -47,6 +46,8 @@ export class TableEngine {
   static async open({ folder, memoryLimit = '512MB', threads = 2 }: TableEngineOptions): Promise<TableEngine> {
     const links = await mkdtemp(join(await realpath(tmpdir()), 'koi-mcp-tables-'))
     try {
+      // Loaded here, for a service that has the domain but no folder needs none of it.
+      const { DuckDBInstance } = await import('@duckdb/node-api')
       const instance = await DuckDBInstance.create(':memory:', {
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
