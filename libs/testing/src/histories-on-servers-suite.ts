@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { AuthorityMode, NodeStore } from '@koi-mcp/core'
 import { checkHistory } from './histories/check-history.ts'
+import { bundleProgram } from './histories/on-servers/bundle-program.ts'
 import { HistoryOnServers } from './histories/on-servers/history-on-servers.ts'
-import { compileProgram, WorkerProcess } from './histories/on-servers/worker-process.ts'
+import { WorkerProcess } from './histories/on-servers/worker-process.ts'
 import { plans } from './histories/plan.ts'
 import type { Plan } from './histories/plan.ts'
 import { servedBy } from './histories/served.ts'
@@ -40,15 +40,15 @@ export function describeHistoriesOnServers(name: string, options: HistoriesOnSer
       const drawn = (authority: AuthorityMode) => fc.sample(plans(authority), { seed, numRuns: half })
       const all = [...drawn('open'), ...drawn('origin')].slice(0, runs)
       const total = { kills: 0, hazards: 0 }
-      const folder = mkdtempSync(join(tmpdir(), 'koi-histories-'))
+      const { file: program, folder } = await bundleProgram(options.program)
+      const env = { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...options.env }
+      const play = (stage: number) =>
+        playAll(all, { ...options, program, env, stage, journal: join(folder, `journal-${stage}`) }, total)
+      const playing = Array.from({ length: STAGES }, (_, stage) => play(stage))
       try {
-        const env = { NODE_COMPILE_CACHE: join(folder, 'compiled'), ...options.env }
-        // Once, before all start at the same time: each that compiles takes seconds from the others.
-        await compileProgram(options.program, env)
-        const play = (stage: number) =>
-          playAll(all, { ...options, env, stage, journal: join(folder, `journal-${stage}`) }, total)
-        await Promise.all(Array.from({ length: STAGES }, (_, stage) => play(stage)))
+        await Promise.all(playing)
       } finally {
+        await Promise.allSettled(playing)
         rmSync(folder, { recursive: true, force: true })
       }
       expect(all).toEqual([])

@@ -89,11 +89,11 @@ export class HistoryOnServers {
     const name = `process ${++this.#lives}`
     const seed = Math.floor(this.#random() * 2 ** 31)
     const sudden = isFirst ? this.#suddenly() : undefined
-    void worker.died.then(() => this.#replace(seat))
+    void worker.died.then(() => worker.wasKilled && this.#replace(seat))
     try {
       await worker.call('begin', { namespace, journal, name, seed, plan: this.#plan, faults, sudden })
     } catch (error) {
-      if (worker.isAlive) throw error
+      if (!worker.wasKilled) throw error
     }
   }
 
@@ -162,7 +162,7 @@ export class HistoryOnServers {
       await worker.call('end').then(
         (graph) => graphs.push(graph),
         (error: unknown) => {
-          if (worker.isAlive) throw error
+          if (!worker.wasKilled) throw error
           // Killed with its last step on the way to the server, where it was still done, or on the way to its first.
           this.#kills += 1
         },

@@ -1,18 +1,10 @@
-import { execFile, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { promisify } from 'node:util'
 import type { AnswerMessage, CallMessage, Calls } from './calls.ts'
 
 interface Asked {
   readonly resolve: (result: never) => void
   readonly reject: (error: Error) => void
-}
-
-const NODE_ARGUMENTS = ['--conditions=@koi-mcp/source']
-
-/** Leaves what is compiled of a program in `NODE_COMPILE_CACHE`. Without a parent to serve it ends at once. */
-export async function compileProgram(program: string, env: NodeJS.ProcessEnv): Promise<void> {
-  await promisify(execFile)(process.execPath, [...NODE_ARGUMENTS, program], { env })
 }
 
 /** A worker process as the test holds it. */
@@ -21,11 +13,12 @@ export class WorkerProcess {
   readonly #asked = new Map<number, Asked>()
   readonly #died: Promise<void>
   #isAlive = true
+  #wasKilled = false
   #asks = 0
 
   /** `program` calls `serveHistories`. */
   constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv) {
-    this.#child = fork(program, args, { execArgv: NODE_ARGUMENTS, stdio: 'inherit', env })
+    this.#child = fork(program, args, { execArgv: [], stdio: 'inherit', env })
     this.#child.on('message', (message) => {
       const { id, result, error } = message as AnswerMessage
       const asked = this.#asked.get(id)
@@ -34,9 +27,10 @@ export class WorkerProcess {
       else asked?.reject(new Error(error))
     })
     this.#died = new Promise((resolve) =>
-      this.#child.once('exit', () => {
+      this.#child.once('exit', (_code, signal) => {
         this.#isAlive = false
-        for (const { reject } of this.#asked.values()) reject(new Error('the process was killed'))
+        this.#wasKilled = signal !== null
+        for (const { reject } of this.#asked.values()) reject(new Error('the process has ended'))
         this.#asked.clear()
         resolve()
       }),
@@ -47,6 +41,11 @@ export class WorkerProcess {
     return this.#isAlive
   }
 
+  /** Whether a signal ended it; what ends by itself is broken. */
+  get wasKilled(): boolean {
+    return this.#wasKilled
+  }
+
   /** Resolves when the process has ended. */
   get died(): Promise<void> {
     return this.#died
@@ -55,7 +54,7 @@ export class WorkerProcess {
   call<Name extends keyof Calls>(call: Name, ...[argument]: Parameters<Calls[Name]>): ReturnType<Calls[Name]> {
     const id = ++this.#asks
     return new Promise((resolve, reject) => {
-      if (!this.#isAlive) return reject(new Error('the process was killed'))
+      if (!this.#isAlive) return reject(new Error('the process has ended'))
       this.#asked.set(id, { resolve, reject })
       // What cannot be sent is for a process that is about to be seen to have ended.
       this.#child.send({ id, call, argument } satisfies CallMessage, () => undefined)
