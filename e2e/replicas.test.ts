@@ -96,7 +96,7 @@ real.each(['redis+postgres', 'redis'] as const)('koi-mcp up --backend %s --repli
     const load = async (call: () => Promise<unknown>): Promise<void> => {
       while (!isEnough) {
         await call().catch((error: unknown) => failed.push(error))
-        await wait(20)
+        await wait(100)
       }
     }
     const loads = [

@@ -24,16 +24,25 @@ async function check(/** @type {ReturnType<typeof run>} */ work) {
   return { passed: 0, failures: [{ what: `ended with code ${code}`, why: output }], skipped: 0 }
 }
 
-/** Counts a command as one more test. */
-async function alsoRun(
-  /** @type {Counts} */ counts,
-  /** @type {string[]} */ args,
-  /** @type {NodeJS.ProcessEnv} */ extra = {},
-) {
+/**
+ * A command that counts as one test.
+ *
+ * @returns {Promise<Counts>}
+ */
+async function program(/** @type {string[]} */ args, /** @type {NodeJS.ProcessEnv} */ extra = {}) {
   const { code } = await run(node, ['--conditions=@koi-mcp/source', ...args], { env: { ...environment(), ...extra } })
-  if (code === 0) counts.passed++
-  else counts.failures.push({ what: args.join(' '), why: `ended with code ${code}: its output stands above` })
+  if (code === 0) return { passed: 1, failures: [], skipped: 0 }
+  const why = `ended with code ${code}: its output stands above`
+  return { passed: 0, failures: [{ what: args.join(' '), why }], skipped: 0 }
 }
+
+/** @returns {Counts} */
+const sum = (/** @type {Counts[]} */ ...parts) => ({
+  passed: parts.reduce((total, { passed }) => total + passed, 0),
+  failures: parts.flatMap(({ failures }) => failures),
+  skipped: parts.reduce((total, { skipped }) => total + skipped, 0),
+  why: parts.find(({ why }) => why !== undefined)?.why,
+})
 
 const tool = (/** @type {string} */ path, /** @type {string[]} */ ...args) =>
   run(node, [bin(path), ...args], { env: environment(), quiet: true })
@@ -105,9 +114,11 @@ async function interop() {
       ? { passed: 0, failures: [{ what: 'could not run', why: found.why }], skipped: 0 }
       : { passed: 0, failures: [], skipped: 1, why: found.why }
   const extra = { KOI_NET_PYTHON: found.python }
-  const counts = await vitest('interop', 'interop', extra)
-  await alsoRun(counts, ['interop/differential.ts', '--count', '20000'], extra)
-  return counts
+  const [tests, differential] = await Promise.all([
+    vitest('interop', 'interop', extra),
+    program(['interop/differential.ts', '--count', '20000'], extra),
+  ])
+  return sum(tests, differential)
 }
 
 /** That the benchmark works; `npm run bench` is what measures. */
@@ -118,9 +129,8 @@ async function bench() {
 
 /** The same cases every time; `npm run fuzz` makes others. */
 async function fuzz() {
-  const counts = await vitest('fuzz', 'fuzz')
-  await alsoRun(counts, ['fuzz/main.ts', '--count', '5000', '--seed', '1'])
-  return counts
+  const tests = await vitest('fuzz', 'fuzz')
+  return sum(tests, await program(['fuzz/main.ts', '--count', '5000', '--seed', '1']))
 }
 
 const counted = (/** @type {number} */ passed, /** @type {number} */ failed, /** @type {number} */ skipped) =>

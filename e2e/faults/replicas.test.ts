@@ -69,7 +69,7 @@ describe.skipIf(binaries === undefined || program === undefined)('a network of s
       const network = await up(3)
       const load = new Load(network.service('producer').url)
       let kills = 0
-      for (const until = performance.now() + 2 * MINUTE; performance.now() < until; await wait(3_000)) {
+      for (const until = performance.now() + 2 * MINUTE; performance.now() < until; await wait(5_000)) {
         const pids = network.replicas.services.flatMap((service) => service.pids).filter(isAlive)
         const pid = pids[Math.floor(Math.random() * pids.length)]
         if (pid === undefined) continue
