@@ -5,8 +5,6 @@ export default project('e2e', {
   include: ['**/*.test.ts'],
   // Those are on a Kubernetes: npm run test:cluster.
   exclude: ['cluster/**'],
-  // They wait most of the time.
-  maxWorkers: 3,
   testTimeout: 300_000,
   hookTimeout: 300_000,
 })

@@ -17,7 +17,7 @@ export interface Figures {
   readonly acknowledged: number
   /** Requests sent again after an error, a 5xx or no answer. */
   readonly again: number
-  /** By status, what was answered in place of a 200. */
+  /** What was answered in place of a 200, by status and text. */
   readonly refused: Readonly<Record<string, number>>
 }
 
@@ -74,7 +74,8 @@ export class Load {
       const { status, text } = await this.#post(path, body, key)
       if (status === 200) break
       this.#again += 1
-      this.#refused[status] = (this.#refused[status] ?? 0) + 1
+      const why = `${status} ${text}`.slice(0, 120)
+      this.#refused[why] = (this.#refused[why] ?? 0) + 1
       if (status === 400 || status === 409) throw new Error(`${path} answered ${status}: ${text}`)
       await wait(100)
     }

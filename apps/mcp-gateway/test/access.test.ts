@@ -19,12 +19,12 @@ const { privateKey, publicKey } = await generateKeyPair('ES256')
 const keySet = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'one' }] })
 const issuer = createServer((_request, response) => response.end(keySet))
 
-const tokenFor = (permissions: readonly string[]) =>
+const tokenFor = (permissions: readonly string[], subject = 'a model') =>
   new SignJWT({ permissions })
     .setProtectedHeader({ alg: 'ES256', kid: 'one' })
     .setIssuer(ISSUER)
     .setAudience('koi-mcp')
-    .setSubject('a model')
+    .setSubject(subject)
     .setExpirationTime('1m')
     .sign(privateKey)
 
@@ -140,6 +140,25 @@ describe('MCP with a provider of tokens', () => {
     expect((await initialize({ authorization })).status).toBe(200)
     // A web page under another name stays outside, whatever it shows.
     expect((await initialize({ authorization, origin: 'https://evil.example' })).status).toBe(403)
+  })
+
+  it('has a session of the older revisions for the user who opened it alone', async () => {
+    await open(TOKENS())
+    const by = async (subject: string) => ({ authorization: `Bearer ${await tokenFor(['knowledge:read'], subject)}` })
+    const opened = await initialize(await by('a model'))
+    expect(opened.status).toBe(200)
+    const list = async (subject: string) => {
+      const headers = {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-session-id': String(opened.headers['mcp-session-id']),
+        ...(await by(subject)),
+      }
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' })
+      return (await fetch(`${here()}/mcp`, { method: 'POST', headers, body })).status
+    }
+    expect(await list('a stranger')).toBe(404)
+    expect(await list('a model')).toBe(200)
   })
 })
 

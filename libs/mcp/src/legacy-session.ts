@@ -14,6 +14,12 @@ import { checkUri } from './subscription-limits.ts'
 
 const MAX_RUNNING = 100
 
+export interface SessionOwner {
+  readonly id: string
+  /** Who opened it, where that is known. */
+  readonly caller: string | undefined
+}
+
 export interface SessionParts {
   readonly parts: ServerParts
   readonly feed: ChangeFeed
@@ -28,6 +34,7 @@ export interface SessionParts {
  */
 export class LegacySession {
   readonly id: string
+  readonly caller: string | undefined
   readonly #context: SessionParts
   readonly #server: Server
   readonly #transport: LegacyTransport
@@ -41,8 +48,9 @@ export class LegacySession {
   #stream: object | undefined
   #lastUsed: number
 
-  private constructor(id: string, context: SessionParts, closed: (session: LegacySession) => void) {
+  private constructor({ id, caller }: SessionOwner, context: SessionParts, closed: (session: LegacySession) => void) {
     this.id = id
+    this.caller = caller
     this.#context = context
     this.#lastUsed = context.clock()
     this.#server = knowledgeServer(context.parts)
@@ -59,8 +67,8 @@ export class LegacySession {
     }
   }
 
-  static async open(id: string, context: SessionParts, closed: (session: LegacySession) => void) {
-    const session = new LegacySession(id, context, closed)
+  static async open(owner: SessionOwner, context: SessionParts, closed: (session: LegacySession) => void) {
+    const session = new LegacySession(owner, context, closed)
     await session.#server.connect(session.#transport)
     return session
   }

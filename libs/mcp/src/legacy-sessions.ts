@@ -35,17 +35,18 @@ export class LegacySessions {
     return this.#sessions.size
   }
 
-  async handle(request: Request, body: unknown): Promise<Response> {
+  /** @param caller who asks, where that is known: a session serves the one who opened it, and to others it is not there */
+  async handle(request: Request, body: unknown, caller?: string): Promise<Response> {
     const id = request.headers.get('mcp-session-id')
     if (id !== null) {
       const session = this.#sessions.get(id)
-      if (session !== undefined) return session.handle(request, body)
+      if (session !== undefined && session.caller === caller) return session.handle(request, body)
       return errorResponse(404, SESSION_NOT_FOUND, 'Session not found: it ended; initialize a new one')
     }
     if (request.method !== 'POST') {
       return errorResponse(405, REFUSED, 'Method Not Allowed without an Mcp-Session-Id header', { allow: 'POST' })
     }
-    if (isInitializeRequest(body)) return this.#open(request, body)
+    if (isInitializeRequest(body)) return this.#open(request, body, caller)
     return errorResponse(400, REFUSED, 'Bad Request: initialize first, then send the Mcp-Session-Id header it answered')
   }
 
@@ -54,7 +55,7 @@ export class LegacySessions {
     await Promise.all([...this.#sessions.values()].map((session) => session.close()))
   }
 
-  async #open(request: Request, body: unknown): Promise<Response> {
+  async #open(request: Request, body: unknown, caller: string | undefined): Promise<Response> {
     if (Buffer.byteLength(JSON.stringify(body)) > MAX_INITIALIZE) {
       return errorResponse(413, REFUSED, `Payload Too Large: initialize must not exceed ${MAX_INITIALIZE} bytes`)
     }
@@ -64,7 +65,11 @@ export class LegacySessions {
         'retry-after': '10',
       })
     }
-    const session = await LegacySession.open(randomUUID(), this.#context, ({ id }) => void this.#sessions.delete(id))
+    const session = await LegacySession.open(
+      { id: randomUUID(), caller },
+      this.#context,
+      ({ id }) => void this.#sessions.delete(id),
+    )
     this.#sessions.set(session.id, session)
     const response = await session.handle(request, body)
     if (!session.initialized) await session.close()

@@ -7,6 +7,7 @@ import {
   localhostAllowedHostnames,
   readRequestBody,
 } from '@modelcontextprotocol/server'
+import type { AuthInfo } from '@modelcontextprotocol/server'
 import { systemClock } from '@koi-mcp/core'
 import type { Clock, FollowKnowledge, KnowledgeAdapter, KnowledgeReader, Logger } from '@koi-mcp/core'
 import type { RidType } from '@koi-mcp/protocol'
@@ -60,9 +61,10 @@ export interface McpHandlerOptions {
 export interface McpHandler {
   /**
    * Serves one request to the MCP endpoint, whatever its path, and resolves when the response has ended; it does not
-   * reject. Give `parsedBody` where a framework has read the body already.
+   * reject. Give `parsedBody` where a framework has read the body already. A session of the older revisions is there for
+   * the `clientId` that opened it alone, where `request.auth` says who calls, as middleware of the SDK leaves it.
    */
-  handle(request: IncomingMessage, response: ServerResponse, parsedBody?: unknown): Promise<void>
+  handle(request: IncomingMessage & { auth?: AuthInfo }, response: ServerResponse, parsedBody?: unknown): Promise<void>
   /** What clients hold now. */
   readonly load: McpLoad
   /** Ends all sessions and streams; requests after it are answered 503. */
@@ -92,10 +94,15 @@ export function createMcpHandler(options: McpHandlerOptions): McpHandler {
     { maxSessions: options.maxSessions ?? 1000, idleMs: options.sessionIdleMs ?? 30 * 60_000 },
   )
 
-  const fetch = async (request: Request, given: { parsedBody?: unknown } = {}): Promise<Response> => {
+  const fetch = async (
+    request: Request,
+    given: { parsedBody?: unknown; authInfo?: AuthInfo } = {},
+  ): Promise<Response> => {
     const body = given.parsedBody === undefined ? await bodyOf(request) : given.parsedBody
     if (body instanceof Response) return body
-    return (await isLegacyRequest(request, body)) ? sessions.handle(request, body) : modern.fetch(request, body)
+    return (await isLegacyRequest(request, body))
+      ? sessions.handle(request, body, given.authInfo?.clientId)
+      : modern.fetch(request, body)
   }
   const serve = toNodeHandler(
     { fetch },

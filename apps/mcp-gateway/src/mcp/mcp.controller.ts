@@ -1,6 +1,6 @@
 import { All, Controller, Inject, Req, Res } from '@nestjs/common'
 import { RequiredPermissions } from '@koi-mcp/core'
-import { OpenWhere, READ_KNOWLEDGE, RequestError } from '@koi-mcp/platform'
+import { callerOf, OpenWhere, READ_KNOWLEDGE, RequestError } from '@koi-mcp/platform'
 import type { FastifyReply, FastifyRequest } from '@koi-mcp/platform'
 import { McpEndpoint } from './mcp-endpoint.ts'
 
@@ -38,6 +38,8 @@ export class McpController {
       return
     }
     reply.hijack()
-    await handler.handle(request.raw, reply.raw, message)
+    const caller = callerOf(request)
+    const auth = caller && { token: '', clientId: caller.subject, scopes: [...caller.permissions] }
+    await handler.handle(Object.assign(request.raw, auth && { auth }), reply.raw, message)
   }
 }
