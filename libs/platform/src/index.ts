@@ -1,5 +1,5 @@
 export type { FastifyReply, FastifyRequest } from 'fastify'
-export { callerOf } from './auth/access.guard.ts'
+export { Access } from './auth/access.ts'
 export { createTokenVerifier, TOKEN_PROVIDERS } from './auth/auth-manager-of.ts'
 export type { TokenVerifierOptions } from './auth/auth-manager-of.ts'
 export { isLoopback } from './auth/local-caller.ts'

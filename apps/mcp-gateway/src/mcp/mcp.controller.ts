@@ -1,6 +1,6 @@
 import { All, Controller, Inject, Req, Res } from '@nestjs/common'
 import { RequiredPermissions } from '@koi-mcp/core'
-import { callerOf, OpenWhere, READ_KNOWLEDGE, RequestError } from '@koi-mcp/platform'
+import { Access, OpenWhere, READ_KNOWLEDGE, RequestError } from '@koi-mcp/platform'
 import type { FastifyReply, FastifyRequest } from '@koi-mcp/platform'
 import { McpEndpoint } from './mcp-endpoint.ts'
 
@@ -19,8 +19,10 @@ const PARSE_ERROR = JSON.stringify({
 @OpenWhere('allow_anonymous_mcp')
 export class McpController {
   readonly #mcp: McpEndpoint
-  constructor(@Inject(McpEndpoint) mcp: McpEndpoint) {
+  readonly #access: Access
+  constructor(@Inject(McpEndpoint) mcp: McpEndpoint, @Inject(Access) access: Access) {
     this.#mcp = mcp
+    this.#access = access
   }
 
   @All()
@@ -38,7 +40,7 @@ export class McpController {
       return
     }
     reply.hijack()
-    const caller = callerOf(request)
+    const caller = this.#access.callerOf(request.raw)
     const auth = caller && { token: '', clientId: caller.subject, scopes: [...caller.permissions] }
     await handler.handle(Object.assign(request.raw, auth && { auth }), reply.raw, message)
   }

@@ -3,7 +3,6 @@ import type { CanActivate, ExecutionContext } from '@nestjs/common'
 import { Reflector } from '@nestjs/core'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { requiredPermissionsOf } from '@koi-mcp/core'
-import type { AuthUser } from '@koi-mcp/core'
 import { RequestError } from '../http/http-errors.ts'
 import { SERVICE } from '../service/service.ts'
 import type { Service } from '../service/service.ts'
@@ -13,11 +12,6 @@ import type { OpeningSetting } from './open-to.ts'
 
 /** setTimeout takes no more: some 24 days. */
 const LONGEST_MS = 2 ** 31 - 1
-
-const callers = new WeakMap<object, AuthUser>()
-
-/** Who was let in with a request; `undefined` before the guard, and where an endpoint is open to all. */
-export const callerOf = ({ raw }: FastifyRequest): AuthUser | undefined => callers.get(raw)
 
 /** Stands before every controller of a service. One that says nothing of its access is closed to strangers. */
 export class AccessGuard implements CanActivate {
@@ -41,10 +35,8 @@ export class AccessGuard implements CanActivate {
     if (this.#service.readiness.state === 'starting') throw new RequestError(503, 'The service is starting')
     const http = context.switchToHttp()
     const demand = { permissions: requiredPermissionsOf(...targets), openedBy: openTo }
-    const { raw } = http.getRequest<FastifyRequest>()
-    const user = await this.#access.admit(raw, demand)
-    callers.set(raw, user)
-    if (user.expiresAt !== undefined) endWith(user.expiresAt, http.getResponse<FastifyReply>())
+    const { expiresAt } = await this.#access.admit(http.getRequest<FastifyRequest>().raw, demand)
+    if (expiresAt !== undefined) endWith(expiresAt, http.getResponse<FastifyReply>())
     return true
   }
 }

@@ -55,6 +55,11 @@ export class Access {
     return user
   }
 
+  /** Who was let in with a request; `undefined` where a setting lets everybody in. */
+  callerOf(request: CallerRequest): AuthUser | undefined {
+    return this.#users.get(request)
+  }
+
   async #userOf(request: CallerRequest): Promise<AuthUser> {
     const known = this.#users.get(request)
     if (known !== undefined) return known

@@ -23,7 +23,7 @@ export class ServiceModule {
         { provide: APP_GUARD, useClass: AccessGuard },
         { provide: APP_FILTER, useClass: HttpErrors },
       ],
-      exports: [SERVICE],
+      exports: [SERVICE, Access],
     }
   }
 }
